@@ -1,0 +1,91 @@
+// arch.h: model families: config.json -> immutable config -> graph. One file per family in
+// runtime/arch, which reads like the paper. Depends on graph.h and io.h; knows no buffers.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_ARCH_H
+#define VKALIGN_ARCH_H
+
+#include "vkalign/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// -- sites: places in the forward pass, NAME[:N][@POSITION], see DESIGN section 2 -------------
+
+// X(enum, name, takes a layer number)
+#define VA_SITE_LIST(X)                                                                            \
+    X(VA_SITE_EMBED, "embed", false)                                                               \
+    X(VA_SITE_RESID, "resid", true)                                                                \
+    X(VA_SITE_ATTN, "attn", true)                                                                  \
+    X(VA_SITE_MLP, "mlp", true)                                                                    \
+    X(VA_SITE_NORM, "norm", true)                                                                  \
+    X(VA_SITE_LOGITS, "logits", true)
+typedef enum va_site_kind {
+#define VA_X(id, name, layered) id,
+    VA_SITE_LIST(VA_X)
+#undef VA_X
+} va_site_kind;
+typedef enum va_position { VA_POS_LAST, VA_POS_ALL, VA_POS_MEAN, VA_POS_CONCEPT, VA_POS_INDEX
+} va_position;
+
+typedef struct va_site {
+    va_site_kind kind;
+    int64_t layer;        // resid:N .. (0 for embed; L for plain `norm:last`, `logits`)
+    va_position position;
+    int64_t index;        // VA_POS_INDEX: token, negative from the end
+} va_site;
+
+// n_layer: L; "last" stands for L (attn, mlp: L-1). n_layer < 0: the model is not known yet and
+// ranges are not checked ("last" is kept as -1). Errors: VA_ERR_USAGE with what is allowed.
+va_status va_site_parse(va_ctx *ctx, const char *text, int64_t n_layer, va_site *site);
+// Canonical text, "norm:6@last"; returns buf.
+const char *va_site_text(const va_site *site, char buf[64]);
+// Blocks that must be run to reach it.
+int64_t va_site_blocks(const va_site *site);
+
+// -- configuration ----------------------------------------------------------------------------
+
+typedef struct va_arch va_arch; // a family
+
+// What every family has; families keep their own fields behind `family_config`.
+typedef struct va_arch_config {
+    const va_arch *arch;
+    const char *family;     // "gemma3"
+    const char *model_type; // as in config.json
+    int64_t n_layer, d_model, n_head, n_kv_head, d_head, d_ff, vocab_size, max_context;
+    int32_t bos_id;         // -1: none
+    bool tied_embeddings;
+    const char *embed_weight;   // name of the embedding table [V, d] in the graph
+    const char *unembed_weight; // the same when tied
+    const void *family_config;
+} va_arch_config;
+
+// Reads config.json (root may be a multimodal one with text_config inside). VA_ERR_UNSUPPORTED for
+// an unknown architecture or for a key that changes the forward pass and is not understood, by
+// name and value; VA_ERR_FORMAT for a missing or ill-typed key. path is for messages.
+va_status va_arch_parse(va_ctx *ctx, va_arena *arena, const va_json *root, const char *path,
+                        va_arch_config *config);
+
+typedef struct va_arch_build_params {
+    int64_t n_seq, seq_len; // N, T
+    const va_site *sites;   // what must be in the graph; position is ignored
+    int64_t n_sites;
+} va_arch_build_params;
+
+// Adds the forward pass up to the deepest site. *ids is the input [N*T] u32 into the table
+// `embed` given as the weight config->embed_weight with n_rows rows (the caller uploads only the
+// rows it needs and renumbers ids); nodes[i] is the value of sites[i] at all positions, [M, d].
+va_status va_arch_build(va_graph *g, const va_arch_config *config,
+                        const va_arch_build_params *params, int64_t n_rows, va_node *ids,
+                        va_node *nodes);
+// Other spellings of a graph weight's name in checkpoint files: i-th candidate, NULL at the end.
+// Candidate 0 is the name itself; returned strings live in arena.
+const char *va_arch_weight_alias(const va_arch_config *config, va_arena *arena, const char *name,
+                                 int64_t i);
+// Parameters of n_blocks blocks (with final norm), and of embedding / unembedding, in elements.
+int64_t va_arch_block_params(const va_arch_config *config, int64_t n_blocks);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,145 @@
+// gpu.h: the Vulkan runtime: devices, memory, buffers, kernels, recording, timing.
+//
+// Nothing above this layer sees Vulkan. Work is recorded into one implicit command buffer and
+// submitted when it is large enough, when va_gpu_flush() is called, or when results are read;
+// barriers are put between dispatches whose buffer ranges conflict. One thread per va_gpu.
+// Depends on base.h only.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_GPU_H
+#define VKALIGN_GPU_H
+
+#include "vkalign/base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct va_gpu va_gpu;
+
+typedef enum va_gpu_kind { VA_GPU_DISCRETE, VA_GPU_INTEGRATED, VA_GPU_VIRTUAL, VA_GPU_CPU,
+                           VA_GPU_OTHER } va_gpu_kind;
+
+typedef struct va_gpu_info {
+    int index;              // place in the list, what --device takes
+    char name[256];
+    char driver[256];       // driver name and version text
+    char uuid[33];          // hex
+    va_gpu_kind kind;
+    uint32_t vendor_id, device_id, driver_version, api_version;
+    int64_t memory_bytes;   // largest device-local heap
+    int64_t max_range_bytes;      // largest storage-buffer binding
+    int64_t max_allocation_bytes; // largest single allocation
+    int64_t offset_alignment;     // storage-buffer offset alignment in bytes
+    uint32_t max_shared_bytes, max_invocations, max_push_bytes;
+    uint32_t max_groups[3];
+    uint32_t subgroup_size;
+    bool has_timestamps;
+    bool usable;            // passes the baseline; why_not says what it lacks
+    char why_not[256];
+} va_gpu_info;
+
+typedef struct va_gpu_params {
+    const char *device;      // index, part of the name (case-insensitive), or NULL: discrete,
+                             // then integrated, then virtual, then CPU
+    bool validation;         // ask for the Khronos validation layer with synchronisation checks;
+                             // VA_VALIDATION=1 in the environment does the same
+    bool timestamps;         // record the time of every dispatch, by label
+    const char *cache_dir;   // pipeline cache folder; NULL: $XDG_CACHE_HOME or ~/.cache, /vkalign
+    bool no_cache;
+    int64_t memory_limit_bytes; // refuse to allocate more than this; 0 = the device's own limit
+} va_gpu_params;
+
+// All devices, usable or not, in the order the loader lists them. VA_ERR_DEVICE when there is no
+// Vulkan loader, driver or device, with what to install.
+va_status va_gpu_list(va_ctx *ctx, va_arena *arena, va_gpu_info **list, int64_t *n);
+// params may be NULL. VA_ERR_DEVICE when nothing matches (the message lists what there is).
+va_status va_gpu_open(va_ctx *ctx, const va_gpu_params *params, va_gpu **gpu);
+// Waits, saves the pipeline cache, frees. Asserts that every buffer was destroyed.
+void va_gpu_close(va_gpu **gpu);
+const va_gpu_info *va_gpu_get_info(const va_gpu *gpu);
+va_ctx *va_gpu_ctx(const va_gpu *gpu);
+// Validation messages of severity error or warning seen so far (0 without the layer).
+int64_t va_gpu_validation_count(const va_gpu *gpu);
+
+// -- buffers ---------------------------------------------------------------------------------
+
+typedef struct va_buffer va_buffer;
+// Part of a buffer. offset_bytes is a multiple of the device's offset_alignment where it is bound.
+typedef struct va_slice {
+    va_buffer *buffer; // borrowed
+    int64_t offset_bytes, size_bytes;
+} va_slice;
+
+// Device memory, not cleared. size_bytes > 0; larger than max_range_bytes is fine (bind parts).
+// VA_ERR_MEMORY names asked, in use and available. name is copied.
+va_status va_buffer_create(va_gpu *gpu, int64_t size_bytes, const char *name, va_buffer **buffer);
+void va_buffer_destroy(va_buffer **buffer); // waits if the device may still use it; NULL is fine
+int64_t va_buffer_size(const va_buffer *buffer);
+va_slice va_buffer_all(va_buffer *buffer);
+// A part of a slice; asserts that it lies inside.
+va_slice va_slice_at(va_slice s, int64_t offset_bytes, int64_t size_bytes);
+// Host to device, ordered after all recorded work on the range. Any size and 4-byte alignment.
+va_status va_gpu_upload(va_gpu *gpu, va_slice dst, const void *src);
+// Device to host; flushes and waits.
+va_status va_gpu_download(va_gpu *gpu, va_slice src, void *dst);
+// Device to device; equal sizes, recorded.
+va_status va_gpu_copy(va_gpu *gpu, va_slice dst, va_slice src);
+// Sets every 32-bit word; recorded.
+va_status va_gpu_fill(va_gpu *gpu, va_slice dst, uint32_t word);
+
+typedef struct va_gpu_memory {
+    int64_t used_bytes, peak_bytes;           // live buffers (aligned sizes)
+    int64_t reserved_bytes, reserved_peak_bytes; // device memory taken from the driver, staging too
+} va_gpu_memory;
+va_gpu_memory va_gpu_get_memory(const va_gpu *gpu);
+void va_gpu_reset_peak(va_gpu *gpu);
+
+// -- kernels ---------------------------------------------------------------------------------
+
+enum { VA_MAX_BIND = 8, VA_MAX_SPEC = 8, VA_MAX_PUSH_BYTES = 128 };
+
+// A compute shader with its interface; static const where it is used. Built lazily, cached by
+// shader and specialisation constants.
+typedef struct va_kernel {
+    const char *shader;        // "op/rmsnorm.VJP": file without .comp, dot, variant (see shaders/)
+    uint32_t n_bind;           // storage buffers at bindings 0..n_bind-1 of set 0
+    uint32_t write_mask;       // bit i: binding i is written (and perhaps read)
+    uint32_t push_bytes;
+    uint32_t n_spec;           // specialisation constants with constant_id 0..n_spec-1
+    uint32_t spec[VA_MAX_SPEC];
+} va_kernel;
+
+typedef struct va_dispatch {
+    const va_kernel *kernel;
+    va_slice bind[VA_MAX_BIND]; // size > 0, at most max_range_bytes each
+    const void *push;
+    uint32_t groups[3];         // each >= 1 and within the device's limits
+    const char *label;          // for timing and debug labels; NULL: the shader's name
+} va_dispatch;
+
+va_status va_gpu_dispatch(va_gpu *gpu, const va_dispatch *d);
+// Workgroups for n_items one-dimensional items of `local` per group, folded over x and y;
+// shaders take the group's number as y * num_groups.x + x and return when past the end.
+void va_gpu_groups(const va_gpu *gpu, int64_t n_items, int64_t local, uint32_t groups[3]);
+// Submits what is recorded; does not wait.
+va_status va_gpu_flush(va_gpu *gpu);
+// Submits and waits. VA_ERR_DEVICE when the device was lost.
+va_status va_gpu_wait(va_gpu *gpu);
+// Is there a shader of that name in this build?
+bool va_gpu_has_shader(const char *shader);
+
+// -- timing ----------------------------------------------------------------------------------
+
+typedef struct va_gpu_timing {
+    const char *label; // owned by gpu until va_gpu_reset_timings
+    int64_t calls, time_ns;
+} va_gpu_timing;
+// Sorted by time, longest first; empty unless timestamps were asked for. Waits.
+va_status va_gpu_get_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n);
+void va_gpu_reset_timings(va_gpu *gpu);
+int64_t va_gpu_dispatch_count(const va_gpu *gpu);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

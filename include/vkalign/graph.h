@@ -1,0 +1,95 @@
+// graph.h: building a graph of ops, and its forward, jvp and vjp sweeps.
+//
+// A graph is built once for a number of rows without any device (shapes, costs and memory are then
+// known), realised on a device, and run as often as wanted with new inputs.
+// Depends on op.h and below; knows no files, no YAML, no model names.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_GRAPH_H
+#define VKALIGN_GRAPH_H
+
+#include "vkalign/op.h"
+#include "vkalign/vec.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct va_graph va_graph;
+typedef int32_t va_node; // a value of the graph
+enum { VA_NODE_NONE = -1 };
+
+// NULL when malloc fails.
+va_graph *va_graph_create(va_ctx *ctx);
+// Frees device memory of values; weights stay their owner's.
+void va_graph_destroy(va_graph **g);
+
+// -- building; needs no device ---------------------------------------------------------------
+// After a mistake all further building does nothing and returns VA_NODE_NONE; va_graph_finish
+// returns the first error. So a forward pass can be written down without error handling.
+
+// A value that the caller fills before each run, f32 or u32.
+va_node va_graph_input(va_graph *g, const char *name, va_dtype dtype, int n_dim,
+                       const int64_t *shape);
+// A weight, bound later by name: [n0] or [n0, n1] (n1 = 0: one dimension). The same name gives the
+// same node; a different shape is then an error.
+va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1);
+// A table; data (f32, product of shape) is copied.
+va_node va_graph_const(va_graph *g, const char *name, int n_dim, const int64_t *shape,
+                       const float *data);
+// An op's output. in: up to VA_OP_MAX_IN nodes, VA_NODE_NONE where an optional one is absent.
+// name is for messages and timing and is copied.
+va_node va_graph_op(va_graph *g, va_op_id op, const va_op_attr *attr, const va_node *in,
+                    const char *name);
+// Keeps this value readable after a forward run.
+void va_graph_keep(va_graph *g, va_node n);
+// What may be asked of the graph later: derivatives of `to` by `from` in this mode.
+// Several calls add up. Values that derivatives need are kept for these alone.
+void va_graph_want(va_graph *g, va_mode mode, va_node from, va_node to);
+// Checks and plans lifetimes. After it nothing can be added.
+va_status va_graph_finish(va_graph *g);
+
+const char *va_graph_name(const va_graph *g, va_node n);
+// Shape and dtype of a value (mem is set only once realised and only for kept values).
+va_tensor va_graph_tensor(const va_graph *g, va_node n);
+int64_t va_graph_weight_count(const va_graph *g);
+va_node va_graph_weight_at(const va_graph *g, int64_t i);
+
+// -- planning; needs no device ---------------------------------------------------------------
+
+typedef struct va_graph_cost {
+    double flop, bytes;   // one sweep
+    int64_t memory_bytes; // device memory that values and temporaries take, weights apart
+} va_graph_cost;
+va_graph_cost va_graph_forward_cost(const va_graph *g);
+// One jvp or vjp sweep with k vectors.
+va_status va_graph_sweep_cost(const va_graph *g, va_pass pass, va_mode mode, va_node from,
+                              va_node to, int64_t k, va_graph_cost *cost);
+// Largest k such that every tensor fits max_range_bytes and the sweep's temporaries fit
+// budget_bytes; 0 when even one does not.
+int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, va_node from, va_node to,
+                       int64_t max_range_bytes, int64_t budget_bytes);
+
+// -- running ---------------------------------------------------------------------------------
+
+// Allocates values on the device and uploads constants. Once.
+va_status va_graph_realize(va_graph *g, va_gpu *gpu);
+// Gives a weight its device tensor (borrowed; shape must match, dtype f32, bf16 or f16).
+va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor);
+// Fills an input; size is that of its shape and dtype.
+va_status va_graph_set(va_graph *g, va_node input, const void *data);
+// Runs everything that kept and wanted values need. Recorded, not waited for.
+va_status va_graph_forward(va_graph *g);
+// A kept value as float32 [product of shape]; waits.
+va_status va_graph_read(va_graph *g, va_node n, float *data);
+// dy = (d to / d from) dx on k vectors: dx [M_from, k, width_from], dy [M_to, k, width_to] with
+// T = rows and d = elements of a row. After va_graph_forward. Recorded, not waited for.
+va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_node to, const va_block *dx,
+                       const va_block *dy);
+// dx_i = (d to / d from_i)' dy for all n_from nodes in one reverse sweep; dx blocks overwritten.
+va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy,
+                       const va_node *from, int64_t n_from, const va_block *dx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,87 @@
+// model.h: a model ready to run: files found and checked, weights uploaded as needed, a graph at a
+// prompt, sites read and differentiated. Depends on arch.h, text.h, linmap.h and below.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_MODEL_H
+#define VKALIGN_MODEL_H
+
+#include "vkalign/arch.h"
+#include "vkalign/linmap.h"
+#include "vkalign/text.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct va_model va_model;
+
+// Opens a folder: config.json, tokenizer.json (may be absent: then only ids can be run), weights'
+// headers. Opens no device and reads no weight data.
+va_status va_model_open(va_ctx *ctx, const char *dir, va_model **model);
+void va_model_close(va_model **model);
+const va_arch_config *va_model_config(const va_model *model);
+va_tokenizer *va_model_tokenizer(va_model *model); // NULL when there is none
+const char *va_model_dir(const va_model *model);
+int64_t va_model_param_count(const va_model *model); // elements of all weights in the files
+const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
+
+// Device bytes of the weights that sites up to n_blocks blocks need (norms, and the unembedding
+// if unembed); embedding rows apart. Works without a device.
+va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes);
+// SHA-256 over names, shapes, dtypes and bytes of the weights those sites need, and of config.json
+// and tokenizer.json.
+va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]);
+
+// Sets the device; before the first prompt. gpu is borrowed.
+va_status va_model_attach(va_model *model, va_gpu *gpu);
+
+// Token ids of text with the tokenizer's special tokens; a model without a tokenizer is
+// VA_ERR_USAGE. concept (NULL: none) is found in the text and its tokens' range returned in
+// first/count (count 0 when not found).
+va_status va_model_tokenize(va_model *model, va_arena *arena, const char *text,
+                            const char *concept_name, int32_t **ids, int64_t *n_ids,
+                            int64_t *concept_first, int64_t *concept_count);
+
+// -- a model at a prompt ------------------------------------------------------------------------
+
+typedef struct va_prompt va_prompt;
+
+typedef struct va_prompt_params {
+    const int32_t *ids;   // [n_seq, seq_len]
+    int64_t n_seq;        // 0 = 1; derivatives need 1
+    int64_t seq_len;
+    const va_site *sites; // every site that will be read or differentiated
+    int64_t n_sites;
+    bool derivatives;     // whether va_prompt_linmap will be called
+    uint32_t modes;       // bit (1 << va_mode) of the modes wanted; 0 = both
+    int64_t concept_first, concept_count; // for @concept
+} va_prompt_params;
+
+// Builds the graph, uploads missing weights and embedding rows. VA_ERR_USAGE for ids outside the
+// vocabulary, prompts longer than the context, positions outside the prompt. Weights with NaN or
+// infinity are VA_ERR_NUMERIC naming the tensor and index.
+va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_prompt **prompt);
+// New ids of the same shape, on the same graph.
+va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids);
+void va_prompt_destroy(va_prompt **prompt);
+// Device memory and work of a prompt, without a device (weights apart).
+va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_graph_cost *forward,
+                         va_graph_cost *jvp_1);
+
+// Rows and width of a site at its position: [rows, width] per sequence.
+void va_prompt_site_shape(const va_prompt *prompt, int64_t site, int64_t *rows, int64_t *width);
+// The site's value, [n_seq, rows, width] f32; runs forward when needed; waits. Non-finite values
+// are VA_ERR_NUMERIC.
+va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data);
+// d site[to] / d site[from] as a map from [rows_from, width] to [rows_to, width]. The map borrows
+// the prompt. `from` with @mean is VA_ERR_USAGE. from must come before to in the forward pass.
+// budget_bytes: device memory for one sweep's temporaries; 0 = 1 GiB.
+va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
+                           int64_t budget_bytes, va_linmap **map);
+// y - J x at the prompt, and std(y - J x - b) / std(y) is left to the caller: copies x (from) and
+// y (to) as read by va_prompt_read, applies the map once: Jx [rows_to, width].
+va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *map, float *Jx);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

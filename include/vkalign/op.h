@@ -1,0 +1,124 @@
+// op.h: the differentiable operations: forward, jvp (tangents forward), vjp (cotangents back).
+//
+// An op is shaders/op/X.comp, runtime/op/X.c, tests/ref/X_ref.c, tests/op/test_X.c and one line in
+// VA_OP_LIST. Ops know neither models nor graphs. All functions record work on the gpu and do not
+// wait. Values, tangents and cotangents are f32 and each fits one storage-buffer binding (the
+// graph chunks k); only weights may be larger and are bound by row ranges.
+// Depends on base.h, io.h (dtypes), gpu.h, vec.h, tensor.h.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_OP_H
+#define VKALIGN_OP_H
+
+#include "vkalign/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// exact differentiates everything. detached freezes at their forward values: 1/rms of a norm, the
+// attention probabilities, act(gate) of a gated MLP, tanh(x/c)/(x/c) of a softcap
+// (J. R. Golden, arXiv 2505.24293).
+typedef enum va_mode { VA_EXACT, VA_DETACHED } va_mode;
+typedef enum va_pass { VA_FORWARD, VA_JVP, VA_VJP } va_pass;
+typedef enum va_act { VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU, VA_ACT_RELU } va_act;
+
+// X(enum, symbol of the va_op)   inputs -> output; attributes it reads
+#define VA_OP_LIST(X)                                                                              \
+    /* table [n, d] f32|bf16|f16, ids [M] u32 -> [M, d]                                         */ \
+    X(VA_OP_EMBED, embed)                                                                          \
+    /* x [M, ...n_in], W [n_out, n_in] f32|bf16|f16, (bias [n_out]) -> [M, n_out], or           */ \
+    /* [M, heads, n_out/heads] with heads > 0: y = x W' + b                                      */ \
+    X(VA_OP_LINEAR, linear)                                                                        \
+    /* x [M, (H,) n], w [n] f32|bf16|f16 -> like x: x * (w + weight_offset) / sqrt(mean x^2+eps) */ \
+    X(VA_OP_RMSNORM, rmsnorm)                                                                      \
+    /* x [M, H, D], table [T, R/2, 2] f32 of (cos, sin), T = seq_len, R <= D rotated -> like x;   */ \
+    /* pairs (i, i + R/2) rotate, row m is at position m % seq_len                                */ \
+    X(VA_OP_ROPE, rope)                                                                            \
+    /* q [M, H, D], k [M, G, D], v [M, G, D] -> [M, H, D]; causal within each sequence of        */ \
+    /* seq_len rows; scale, window (key j seen by i when 0 <= i-j < window; 0: all), softcap     */ \
+    X(VA_OP_ATTENTION, attention)                                                                  \
+    /* gate [M, F], up [M, F] -> act(gate) * up                                                  */ \
+    X(VA_OP_GLU, glu)                                                                              \
+    /* a, b of one shape -> a + b                                                                */ \
+    X(VA_OP_ADD, add)                                                                              \
+    /* x -> factor * x                                                                           */ \
+    X(VA_OP_SCALE, scale)                                                                          \
+    /* x -> softcap * tanh(x / softcap)                                                          */ \
+    X(VA_OP_SOFTCAP, softcap)                                                                      \
+    /* x [N*T, ...] -> [N*count, ...]: rows first..first+count-1 of each sequence, or their mean  */ \
+    /* [N, ...] with mean = true                                                                 */ \
+    X(VA_OP_SELECT, select)
+
+typedef enum va_op_id {
+#define VA_X(id, symbol) id,
+    VA_OP_LIST(VA_X)
+#undef VA_X
+        VA_OP_COUNT
+} va_op_id;
+
+// Attributes of all ops; each reads only those named in its line above.
+typedef struct va_op_attr {
+    int64_t seq_len;      // T; rope, attention, select
+    int64_t heads;        // linear: split the output; 0 = not
+    float eps;            // rmsnorm
+    float weight_offset;  // rmsnorm: 0, or 1 for Gemma
+    float scale;          // attention: on q.k
+    float softcap;        // attention (0 = none), softcap
+    int64_t window;       // attention; 0 = whole prefix
+    va_act act;           // glu
+    float factor;         // scale
+    int64_t first, count; // select
+    bool mean;            // select
+} va_op_attr;
+
+enum { VA_OP_MAX_IN = 4 };
+// Bits of va_op.keep_*: inputs 0..3, the output, the auxiliary tensor.
+enum { VA_KEEP_Y = 1 << 8, VA_KEEP_AUX = 1 << 9 };
+
+typedef struct va_op_call {
+    va_gpu *gpu;
+    const va_op_attr *attr;
+    va_tensor x[VA_OP_MAX_IN]; // primal inputs; an optional one may be absent
+    va_tensor y;               // primal output (derivatives: only if VA_KEEP_Y)
+    va_tensor aux;             // what forward leaves for the derivatives, shape from infer
+    va_slice scratch;          // at least scratch_bytes(call, pass); size 0 when that is 0
+    // derivatives only
+    va_mode mode;
+    int64_t k;
+    va_tensor dx[VA_OP_MAX_IN];    // jvp: tangents in, absent = zero. vjp: cotangents out,
+                                   // absent = not wanted. [M, k, ...]
+    bool accumulate[VA_OP_MAX_IN]; // vjp: add to dx[i] instead of overwriting it
+    va_tensor dy;                  // jvp: tangent out, overwritten. vjp: cotangent in
+} va_op_call;
+
+typedef struct va_op_cost {
+    double flop, bytes; // arithmetic, and memory traffic when nothing is cached
+} va_op_cost;
+
+typedef struct va_op {
+    const char *name;
+    int n_in;             // with optional ones
+    uint32_t optional_in; // inputs that may be absent
+    uint32_t diff_in;     // inputs that carry derivatives in exact mode
+    uint32_t detached_in; // and in detached mode
+    // Primal tensors that derivatives read (bits as above), by mode. Weights (inputs that carry no
+    // derivative) are always present and need no bit.
+    uint32_t keep_exact, keep_detached;
+    // Checks shapes and dtypes (VA_ERR_SHAPE: what, expected, got), sets y and aux (n_dim 0: none)
+    // without memory. No device needed.
+    va_status (*infer)(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, va_tensor *y,
+                       va_tensor *aux);
+    // Scratch for a pass; tensors need shapes only. NULL: none.
+    int64_t (*scratch_bytes)(const va_op_call *c, va_pass pass);
+    va_status (*forward)(const va_op_call *c);
+    va_status (*jvp)(const va_op_call *c);
+    va_status (*vjp)(const va_op_call *c);
+    va_op_cost (*cost)(const va_op_call *c, va_pass pass);
+} va_op;
+
+const va_op *va_op_get(va_op_id id);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
