@@ -1,0 +1,227 @@
+// json_scan.c: strict reading of JSON text (RFC 8259), which says where a fault is and what.
+//
+// cJSON builds the tree afterwards, but it takes more than JSON (leading zeros, raw control
+// characters, cut-off strings at \u0000) and names no place; this pass decides what is valid.
+// SPDX-License-Identifier: Apache-2.0
+#include "io_priv.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 256, MAX_NUMBER_CHARS = 63 }; // the latter is cJSON's buffer
+
+static bool fault(va_io_json_scan *s, const char *what) {
+    snprintf(s->what, sizeof s->what, "%s", what);
+    return false;
+}
+
+static bool fault_expected(va_io_json_scan *s, const char *expected) {
+    unsigned char c = (unsigned char)s->text[s->at];
+    if (s->at >= s->size)
+        snprintf(s->what, sizeof s->what, "expected %s, got the end", expected);
+    else if (c > 0x20 && c < 0x7F)
+        snprintf(s->what, sizeof s->what, "expected %s, got '%c'", expected, c);
+    else
+        snprintf(s->what, sizeof s->what, "expected %s, got byte 0x%02x", expected, c);
+    return false;
+}
+
+// The text is followed by NUL, so the end needs no check of its own.
+static bool take(va_io_json_scan *s, char c) {
+    if (s->text[s->at] != c)
+        return false;
+    s->at++;
+    return true;
+}
+
+static void skip_space(va_io_json_scan *s) {
+    while (s->text[s->at] == ' ' || s->text[s->at] == '\t' || s->text[s->at] == '\n' ||
+           s->text[s->at] == '\r')
+        s->at++;
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static int64_t skip_digits(va_io_json_scan *s) {
+    int64_t start = s->at;
+    while (is_digit(s->text[s->at]))
+        s->at++;
+    return s->at - start;
+}
+
+static bool scan_number(va_io_json_scan *s) {
+    int64_t start = s->at;
+    take(s, '-');
+    if (!take(s, '0') && skip_digits(s) == 0)
+        return fault_expected(s, "a digit");
+    if (is_digit(s->text[s->at]))
+        return fault(s, "a number must not begin with 0");
+    if (take(s, '.') && skip_digits(s) == 0)
+        return fault_expected(s, "a digit after the point");
+    bool has_exponent = take(s, 'e') || take(s, 'E');
+    if (has_exponent) {
+        if (!take(s, '+'))
+            take(s, '-');
+        if (skip_digits(s) == 0)
+            return fault_expected(s, "a digit in the exponent");
+    }
+    int64_t end = s->at;
+    s->at = start;
+    if (end - start > MAX_NUMBER_CHARS)
+        return fault(s, "a number is longer than 63 characters");
+    if (has_exponent && !isfinite(strtod(s->text + start, NULL)))
+        return fault(s, "a number is too large for double precision");
+    s->at = end;
+    return true;
+}
+
+// Four hex digits at offset, or -1.
+static int hex4(const va_io_json_scan *s, int64_t offset) {
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = s->text[offset + i];
+        int digit = is_digit(c)            ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
+        if (digit < 0)
+            return -1; // also at the NUL, so nothing past the end is read
+        value = 16 * value + digit;
+    }
+    return value;
+}
+
+// At the u of \uXXXX; consumes a surrogate pair whole.
+static bool scan_unicode_escape(va_io_json_scan *s) {
+    int unit = hex4(s, s->at + 1);
+    if (unit < 0)
+        return fault(s, "expected four hex digits after \\u");
+    if (unit == 0)
+        return fault(s, "\\u0000 in a string is not supported");
+    bool high = unit >= 0xD800 && unit <= 0xDBFF, low = unit >= 0xDC00 && unit <= 0xDFFF;
+    int64_t next = s->at + 5;
+    if (high && s->text[next] == '\\' && s->text[next + 1] == 'u') {
+        int second = hex4(s, next + 2);
+        if (second >= 0xDC00 && second <= 0xDFFF) {
+            s->at = next + 6;
+            return true;
+        }
+    }
+    if (high || low)
+        return fault(s, "half of a surrogate pair in a string");
+    s->at = next;
+    return true;
+}
+
+static bool scan_string(va_io_json_scan *s) {
+    if (!take(s, '"'))
+        return fault_expected(s, "a string");
+    for (;;) {
+        unsigned char c = (unsigned char)s->text[s->at];
+        if (s->at >= s->size)
+            return fault(s, "a string does not end");
+        if (c < 0x20)
+            return fault(s, "control character in a string");
+        s->at++;
+        if (c == '"')
+            return true;
+        if (c != '\\')
+            continue;
+        char escaped = s->text[s->at];
+        if (escaped == 'u') {
+            if (!scan_unicode_escape(s))
+                return false;
+        } else if (escaped && strchr("\"\\/bfnrt", escaped)) {
+            s->at++;
+        } else {
+            return fault_expected(s, "one of \" \\ / b f n r t u after \\");
+        }
+    }
+}
+
+static bool scan_word(va_io_json_scan *s, const char *word) {
+    size_t n = strlen(word);
+    if (strncmp(s->text + s->at, word, n) != 0)
+        return fault_expected(s, "a value");
+    s->at += (int64_t)n;
+    return true;
+}
+
+static bool scan_value(va_io_json_scan *s);
+
+// Remembers the place when it is the key that is sought; false stops the reading.
+static bool scan_key(va_io_json_scan *s) {
+    if (s->n_keys++ == s->want_key)
+        return false;
+    if (!scan_string(s))
+        return false;
+    skip_space(s);
+    return take(s, ':') || fault_expected(s, "':'");
+}
+
+static bool scan_items(va_io_json_scan *s, bool object) {
+    char close = object ? '}' : ']';
+    if (++s->depth > MAX_DEPTH)
+        return fault(s, "nested deeper than 256 levels");
+    s->at++;
+    skip_space(s);
+    if (!take(s, close)) {
+        do {
+            skip_space(s);
+            if (object && !scan_key(s))
+                return false;
+            if (!scan_value(s))
+                return false;
+        } while (take(s, ','));
+        if (!take(s, close))
+            return fault_expected(s, object ? "',' or '}'" : "',' or ']'");
+    }
+    s->depth--;
+    return true;
+}
+
+// A value with the white space around it.
+static bool scan_value(va_io_json_scan *s) {
+    bool ok;
+    skip_space(s);
+    switch (s->text[s->at]) {
+    case '{':
+        ok = scan_items(s, true);
+        break;
+    case '[':
+        ok = scan_items(s, false);
+        break;
+    case '"':
+        ok = scan_string(s);
+        break;
+    case 't':
+        ok = scan_word(s, "true");
+        break;
+    case 'f':
+        ok = scan_word(s, "false");
+        break;
+    case 'n':
+        ok = scan_word(s, "null");
+        break;
+    default:
+        ok = s->text[s->at] == '-' || is_digit(s->text[s->at]) ? scan_number(s)
+                                                               : fault_expected(s, "a value");
+    }
+    if (ok)
+        skip_space(s);
+    return ok;
+}
+
+bool va_io_json_scan_text(va_io_json_scan *s) {
+    s->at = va_io_utf8_invalid(s->text, s->size);
+    if (s->at >= 0)
+        return fault(s, "not valid UTF-8");
+    s->at = strncmp(s->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; // a byte order mark
+    if (!scan_value(s))
+        return false;
+    return s->at >= s->size || fault_expected(s, "the end of the document");
+}
