@@ -17,6 +17,10 @@ endif()
 
 function(va_layer_sources target folder)
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/runtime/${folder}/*.c")
+  if(NOT sources) # a layer yet to come does not keep the others from being built
+    set(sources "${CMAKE_BINARY_DIR}/empty.c")
+    file(WRITE "${sources}" "extern int va_empty;\n")
+  endif()
   target_sources(${target} PRIVATE ${sources})
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/runtime/${folder}")
 endfunction()
