@@ -42,6 +42,11 @@ va_status va_site_parse(va_ctx *ctx, const char *text, int64_t n_layer, va_site 
 const char *va_site_text(const va_site *site, char buf[64]);
 // Blocks that must be run to reach it.
 int64_t va_site_blocks(const va_site *site);
+// Place on the residual stream: 3N for resid:N, norm:N and logits:N, then attn:N and mlp:N.
+int64_t va_site_order(const va_site *site);
+// Whether `to` is computed from `from` (positions aside), so that a derivative makes sense.
+// norm:N and logits:N are side branches; a site does not precede itself.
+bool va_site_precedes(const va_site *from, const va_site *to);
 
 // -- configuration ----------------------------------------------------------------------------
 
@@ -55,8 +60,8 @@ typedef struct va_arch_config {
     int64_t n_layer, d_model, n_head, n_kv_head, d_head, d_ff, vocab_size, max_context;
     int32_t bos_id;         // -1: none
     bool tied_embeddings;
-    const char *embed_weight;   // name of the embedding table [V, d] in the graph
-    const char *unembed_weight; // the same when tied
+    const char *embed_weight;   // checkpoint name of the embedding table [V, d]
+    const char *unembed_weight; // of the unembedding [V, d]; the same when tied
     const void *family_config;
 } va_arch_config;
 
@@ -72,18 +77,27 @@ typedef struct va_arch_build_params {
     int64_t n_sites;
 } va_arch_build_params;
 
+// The graph's weight that holds the embedding rows in use, [n_rows, d], gathered by the caller
+// from config->embed_weight. A name of its own: a tied unembedding is another node.
+#define VA_ARCH_EMBED_ROWS "embed.rows"
+
 // Adds the forward pass up to the deepest site. *ids is the input [N*T] u32 into the table
-// `embed` given as the weight config->embed_weight with n_rows rows (the caller uploads only the
-// rows it needs and renumbers ids); nodes[i] is the value of sites[i] at all positions, [M, d].
-va_status va_arch_build(va_graph *g, const va_arch_config *config,
+// VA_ARCH_EMBED_ROWS with n_rows rows (the caller uploads only the rows it needs and renumbers
+// ids); nodes[i] is the value of sites[i] at all positions, [M, d]. For logits:N it is that of
+// norm:N: the caller selects the rows it wants and passes them to va_arch_unembed.
+va_status va_arch_build(va_ctx *ctx, va_graph *g, const va_arch_config *config,
                         const va_arch_build_params *params, int64_t n_rows, va_node *ids,
                         va_node *nodes);
+// Rows x [*, d] after the final norm to logits [*, V], with the final softcap.
+va_node va_arch_unembed(va_graph *g, const va_arch_config *config, va_node x);
 // Other spellings of a graph weight's name in checkpoint files: i-th candidate, NULL at the end.
 // Candidate 0 is the name itself; returned strings live in arena.
 const char *va_arch_weight_alias(const va_arch_config *config, va_arena *arena, const char *name,
                                  int64_t i);
-// Parameters of n_blocks blocks (with final norm), and of embedding / unembedding, in elements.
+// Parameters of n_blocks blocks, in elements.
 int64_t va_arch_block_params(const va_arch_config *config, int64_t n_blocks);
+// One line on what differs between blocks ("5 sliding (window 1024) : 1 full attention"), returns buf.
+const char *va_arch_layer_text(const va_arch_config *config, char buf[256]);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,217 @@
+// Reading config.json: every key is read, known to be harmless, or refused by name and value.
+// SPDX-License-Identifier: Apache-2.0
+#include "arch_priv.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Keys that transformers writes and that do not change the forward pass of a text model in
+// inference: bookkeeping, token ids, generation and training settings, the vision part.
+static const char *const harmless_keys[] = {
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attn_implementation",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "boi_token_id",
+    "boi_token_index",
+    "bos_token_id",
+    "cache_implementation",
+    "chunk_size_feed_forward",
+    "cross_attention_hidden_size",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "eoi_token_id",
+    "eoi_token_index",
+    "eos_token_id",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "id2label",
+    "image_token_id",
+    "image_token_index",
+    "initializer_range",
+    "is_decoder",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "min_length",
+    "mm_tokens_per_image",
+    "model_type",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "typical_p",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
+    "use_cache",
+    "vision_config",
+};
+
+// Keys of transformers' base class that are harmless only when off.
+static const char *const off_keys[] = {"add_cross_attention", "is_encoder_decoder", "pruned_heads",
+                                       "tie_encoder_decoder"};
+
+static bool is_in(const char *key, const char *const *list, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(list[i], key) == 0)
+            return true;
+    return false;
+}
+
+static va_status fail_type(va_config_reader *r, const char *key, const char *expected,
+                           const va_json *v) {
+    char *got = va_json_print(v, false);
+    const va_status st = va_fail(r->ctx, VA_ERR_FORMAT, "%s: %s%s: expected %s, got %.60s", r->path,
+                                 r->prefix, key, expected, got ? got : va_json_type(v));
+    free(got);
+    return st;
+}
+
+va_status va_config_unsupported(va_config_reader *r, const char *key, const char *why) {
+    const va_json *v = va_json_get(r->obj, key);
+    char *got = v ? va_json_print(v, false) : NULL;
+    const va_status st = va_fail(r->ctx, VA_ERR_UNSUPPORTED, "%s: %s%s = %.80s: %s", r->path,
+                                 r->prefix, key, got ? got : "?", why);
+    free(got);
+    return st;
+}
+
+bool va_config_has(const va_config_reader *r, const char *key) {
+    const va_json *v = va_json_get(r->obj, key);
+    return v && !va_json_is_null(v);
+}
+
+const va_json *va_config_take(va_config_reader *r, const char *key) {
+    if (!is_in(key, r->read, r->n_read) && r->n_read < VA_CONFIG_MAX_READ)
+        r->read[r->n_read++] = key;
+    return va_config_has(r, key) ? va_json_get(r->obj, key) : NULL;
+}
+
+va_status va_config_int(va_config_reader *r, const char *key, int64_t min, int64_t max,
+                        int64_t *out) {
+    const va_json *v = va_config_take(r, key);
+    int64_t got;
+    char expected[96];
+    if (!v)
+        return VA_OK;
+    snprintf(expected, sizeof expected, "an integer from %" PRId64 " to %" PRId64, min, max);
+    if (!va_json_as_int(v, &got) || got < min || got > max)
+        return fail_type(r, key, expected, v);
+    *out = got;
+    return VA_OK;
+}
+
+va_status va_config_positive(va_config_reader *r, const char *key, double *out) {
+    const va_json *v = va_config_take(r, key);
+    double got;
+    if (!v)
+        return VA_OK;
+    if (!va_json_as_double(v, &got) || !isfinite(got) || got <= 0)
+        return fail_type(r, key, "a number above 0", v);
+    *out = got;
+    return VA_OK;
+}
+
+va_status va_config_bool(va_config_reader *r, const char *key, bool *out) {
+    const va_json *v = va_config_take(r, key);
+    if (v && !va_json_as_bool(v, out))
+        return fail_type(r, key, "true or false", v);
+    return VA_OK;
+}
+
+va_status va_config_string(va_config_reader *r, const char *key, const char **out) {
+    const va_json *v = va_config_take(r, key);
+    if (!v)
+        return VA_OK;
+    *out = va_json_as_string(v);
+    return *out ? VA_OK : fail_type(r, key, "a string", v);
+}
+
+static bool is_off(const va_json *v) {
+    bool b;
+    double d;
+    if (va_json_as_bool(v, &b))
+        return !b;
+    if (va_json_as_double(v, &d))
+        return d == 0;
+    return (va_json_is_object(v) || va_json_is_array(v)) && va_json_count(v) == 0;
+}
+
+va_status va_config_refuse(va_config_reader *r, const char *key, const char *why) {
+    const va_json *v = va_config_take(r, key);
+    return !v || is_off(v) ? VA_OK : va_config_unsupported(r, key, why);
+}
+
+va_status va_config_act(va_config_reader *r, const char *key, va_act *act) {
+    static const struct {
+        const char *name;
+        va_act act;
+    } known[] = {{"gelu_pytorch_tanh", VA_ACT_GELU_TANH},
+                 {"gelu_new", VA_ACT_GELU_TANH},
+                 {"gelu", VA_ACT_GELU},
+                 {"silu", VA_ACT_SILU},
+                 {"swish", VA_ACT_SILU},
+                 {"relu", VA_ACT_RELU}};
+    const char *name = NULL;
+    const va_status st = va_config_string(r, key, &name);
+    if (st != VA_OK || !name)
+        return st;
+    for (int64_t i = 0; i < VA_COUNT(known); i++) {
+        if (strcmp(known[i].name, name) == 0) {
+            *act = known[i].act;
+            return VA_OK;
+        }
+    }
+    return va_config_unsupported(r, key,
+                                 "unknown activation, expected gelu_pytorch_tanh, gelu_new, "
+                                 "gelu, silu, swish or relu");
+}
+
+va_status va_config_finish(va_config_reader *r) {
+    va_status st = VA_OK;
+    for (int64_t i = 0; i < VA_COUNT(off_keys); i++)
+        VA_TRY(va_config_refuse(r, off_keys[i], "not supported"));
+    for (const va_json *v = va_json_first(r->obj); v; v = va_json_next(v)) {
+        const char *key = va_json_key(v);
+        if (!is_in(key, r->read, r->n_read) && !is_in(key, harmless_keys, VA_COUNT(harmless_keys)))
+            return va_config_unsupported(r, key,
+                                         "unknown key, which may change the forward pass; refused");
+    }
+done:
+    return st;
+}
