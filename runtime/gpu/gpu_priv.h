@@ -1,0 +1,240 @@
+// gpu_priv.h: what the files of runtime/gpu share.
+//
+// Life of a command: gpu_begin() opens a recording in the next of GPU_SLOTS slots, gpu_sync() puts
+// a barrier when byte ranges conflict, gpu_recorded() counts it and submits when there is enough.
+// Submissions are numbered by serials 1, 2, ... which complete in order; blocks and buffers
+// remember the serial of their last use, so the host knows what it must wait for.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_GPU_PRIV_H
+#define VKALIGN_GPU_PRIV_H
+
+#include <vulkan/vulkan.h>
+
+#include "vkalign/gpu.h"
+
+#include "gpu_shader.h"
+
+enum {
+    GPU_SLOTS = 3,           // submissions in flight or recording
+    GPU_MAX_COMMANDS = 128,  // per submission
+    GPU_EARLY_COMMANDS = 16, // submit this early when the device has nothing to do
+    GPU_MAX_TRACKED = 128,   // byte ranges since the last barrier
+    GPU_STAGING_CHUNKS = 4,
+};
+#define GPU_BLOCK_BYTES (INT64_C(64) << 20)
+#define GPU_MAX_BLOCK_BYTES (INT64_C(1) << 30)
+#define GPU_STAGING_BYTES (INT64_C(8) << 20) // per chunk
+// vkCmdUpdateBuffer carries at most this much.
+#define GPU_INLINE_BYTES INT64_C(65536)
+// Workgroups per submission on devices with a watchdog: some 20 MFLOP each keep it below 500 ms
+// from one TFLOP/s on.
+#define GPU_MAX_WORKGROUPS INT64_C(32768)
+
+typedef struct gpu_range {
+    int64_t begin, end; // bytes
+} gpu_range;
+
+// One VkDeviceMemory with one VkBuffer over it.
+typedef struct gpu_block {
+    VkDeviceMemory memory;
+    VkBuffer buffer;
+    int64_t size_bytes, used_bytes;
+    uint8_t *mapped; // NULL: not visible to the host
+    bool dedicated;  // to one large buffer
+    gpu_range *free; // sorted, coalesced
+    int64_t n_free, cap_free;
+    uint64_t last_use, last_write; // serials
+    struct gpu_block *next;
+} gpu_block;
+
+struct va_buffer {
+    va_gpu *gpu;
+    gpu_block *block;
+    gpu_range range; // in the block, aligned
+    int64_t size_bytes;
+    uint64_t last_use, last_write; // serials
+    char *name;
+    struct va_buffer *prev, *next; // all live buffers
+};
+
+typedef struct gpu_pipeline {
+    uint32_t n_bind, n_spec, spec[VA_MAX_SPEC];
+    VkPipeline handle;
+    struct gpu_pipeline *next; // of the same shader
+} gpu_pipeline;
+
+// Set and pipeline layout for a number of bindings.
+typedef struct gpu_layout {
+    VkDescriptorSetLayout set;
+    VkPipelineLayout pipeline;
+} gpu_layout;
+
+typedef struct gpu_slot {
+    VkCommandPool pool;
+    VkCommandBuffer cmd;
+    VkFence fence;
+    bool in_flight;
+    VkDescriptorPool *sets; // all reset when the slot is used again
+    int64_t n_sets, cap_sets, set_at;
+    VkQueryPool queries;              // 2 per dispatch; null without timestamps
+    int labels[GPU_MAX_COMMANDS + 1]; // timing entry of each timed dispatch
+    uint32_t n_timed;
+} gpu_slot;
+
+// A byte range touched since the last barrier.
+typedef struct gpu_access {
+    VkBuffer buffer;
+    gpu_range range;
+    bool write;
+} gpu_access;
+
+typedef struct gpu_staging {
+    VkDeviceMemory memory;
+    VkBuffer buffer;
+    uint8_t *mapped;
+    uint64_t serial[GPU_STAGING_CHUNKS]; // last use of each chunk
+    int at;                              // current chunk
+    int64_t fill_bytes;                  // used of it
+} gpu_staging;
+
+typedef struct gpu_functions { // of VK_EXT_debug_utils; NULL without it
+    PFN_vkSetDebugUtilsObjectNameEXT set_name;
+    PFN_vkCmdBeginDebugUtilsLabelEXT begin_label;
+    PFN_vkCmdEndDebugUtilsLabelEXT end_label;
+} gpu_functions;
+
+struct va_gpu {
+    va_ctx *ctx;
+    va_gpu_info info;
+    VkInstance instance;
+    VkDebugUtilsMessengerEXT messenger;
+    VkPhysicalDevice physical;
+    VkPhysicalDeviceMemoryProperties memory_types;
+    VkDevice device;
+    VkQueue queue;
+    uint32_t queue_family;
+    gpu_functions fn;
+    bool validation, timestamps, trace, no_cache;
+    bool lost; // device lost or a submission failed: nothing works any more
+    int64_t n_validation;
+
+    uint32_t memory_type; // of blocks
+    bool mapped;          // blocks are mapped,
+    bool mapped_reads;    // and reading them is fast
+    int64_t alignment;    // of buffers in blocks
+    int64_t limit_bytes;  // of all blocks together
+    int64_t block_bytes;  // of all blocks together
+    gpu_block *blocks;
+    va_buffer *buffers;
+    gpu_staging staging;
+    va_gpu_memory usage;
+
+    gpu_layout layouts[VA_MAX_BIND + 1];
+    gpu_pipeline **pipelines; // [gpu_n_shaders] lists
+    VkPipelineCache cache;
+    char *cache_path; // NULL: none
+    bool cache_dirty;
+
+    gpu_slot slots[GPU_SLOTS];
+    uint64_t serial, completed; // last begun, last finished
+    bool recording;
+    int64_t n_commands, n_workgroups; // of the recording
+    gpu_access tracked[GPU_MAX_TRACKED];
+    int n_tracked;
+    int64_t n_dispatch;
+
+    double timestamp_ns; // one tick
+    uint64_t timestamp_mask;
+    va_gpu_timing *timings;
+    int64_t n_timings, cap_timings;
+    va_gpu_timing *timings_sorted;
+};
+
+// -- gpu_debug.c -----------------------------------------------------------------------------
+
+// Every fallible Vulkan call goes through VK_TRY, the recording ones through VK_DO.
+#define VK_TRY(gpu, call)                                                                          \
+    VA_TRY((gpu_trace((gpu), #call), gpu_check((gpu), (call), #call, __FILE__, __LINE__)))
+#define VK_DO(gpu, call) (gpu_trace((gpu), #call), (call))
+
+void gpu_trace(const va_gpu *gpu, const char *call);
+va_status gpu_check(va_gpu *gpu, VkResult result, const char *call, const char *file, int line);
+const char *gpu_result_text(VkResult result);
+void gpu_name(va_gpu *gpu, VkObjectType type, uint64_t handle, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void gpu_label_begin(va_gpu *gpu, VkCommandBuffer cmd, const char *label);
+void gpu_label_end(va_gpu *gpu, VkCommandBuffer cmd);
+// For VkInstanceCreateInfo.pNext and the messenger; user is the va_gpu.
+VkDebugUtilsMessengerCreateInfoEXT gpu_messenger_info(va_gpu *gpu);
+void gpu_debug_init(va_gpu *gpu);
+void gpu_debug_free(va_gpu *gpu);
+
+// -- gpu_list.c ------------------------------------------------------------------------------
+
+// debug: NULL, or the va_gpu whose fields validation and messages are for.
+va_status gpu_instance_create(va_ctx *ctx, va_gpu *debug, VkInstance *instance);
+// Devices of an instance with what va_gpu_info says of each; arrays from the arena.
+va_status gpu_enumerate(va_ctx *ctx, VkInstance instance, va_arena *arena,
+                        VkPhysicalDevice **devices, va_gpu_info **list, int64_t *n);
+va_status gpu_choose(va_ctx *ctx, const char *wanted, const va_gpu_info *list, int64_t n,
+                     int64_t *chosen);
+// The queue family to use, -1 when none computes. timestamp_bits may be NULL.
+int gpu_queue_family(VkPhysicalDevice physical, uint32_t *timestamp_bits);
+bool gpu_device_extension(VkPhysicalDevice physical, const char *name);
+
+// -- gpu_memory.c ----------------------------------------------------------------------------
+
+void gpu_memory_init(va_gpu *gpu);
+void gpu_memory_free(va_gpu *gpu);
+va_status gpu_suballocate(va_gpu *gpu, int64_t size_bytes, gpu_block **block, gpu_range *range);
+void gpu_release(va_gpu *gpu, gpu_block *block, gpu_range range);
+// A VkBuffer with memory of a type; mapped may be NULL.
+va_status gpu_allocate(va_gpu *gpu, int64_t size_bytes, uint32_t memory_type, VkBuffer *buffer,
+                       VkDeviceMemory *memory, uint8_t **mapped);
+// First memory type with all of the flags, -1 when there is none.
+int gpu_memory_type(const va_gpu *gpu, VkMemoryPropertyFlags flags);
+
+// -- gpu_staging.c ---------------------------------------------------------------------------
+
+va_status gpu_staged_upload(va_gpu *gpu, va_slice dst, const void *src);
+va_status gpu_staged_download(va_gpu *gpu, va_slice src, void *dst);
+void gpu_staging_free(va_gpu *gpu);
+
+// -- gpu_record.c ----------------------------------------------------------------------------
+
+va_status gpu_record_init(va_gpu *gpu);
+void gpu_record_free(va_gpu *gpu);
+va_status gpu_begin(va_gpu *gpu, VkCommandBuffer *cmd);
+// Barrier when one of the n accesses conflicts with what was recorded since the last one.
+void gpu_sync(va_gpu *gpu, VkCommandBuffer cmd, const gpu_access *access, int n);
+gpu_access gpu_access_of(va_slice s, bool write);
+// Counts one command; submits when there is enough.
+va_status gpu_recorded(va_gpu *gpu, int64_t n_workgroups);
+// Waits until a submission has finished; submits it when it is still recording.
+va_status gpu_wait_serial(va_gpu *gpu, uint64_t serial);
+// Notices finished submissions without waiting.
+va_status gpu_poll(va_gpu *gpu);
+va_status gpu_check_slice(va_gpu *gpu, va_slice s, const char *what);
+void gpu_touch(va_gpu *gpu, va_slice s, bool write);
+
+// -- gpu_pipeline.c --------------------------------------------------------------------------
+
+va_status gpu_pipeline_init(va_gpu *gpu);
+void gpu_pipeline_free(va_gpu *gpu);
+va_status gpu_pipeline_get(va_gpu *gpu, const va_kernel *kernel, VkPipeline *pipeline);
+const gpu_shader *gpu_shader_find(const char *name);
+
+// -- gpu_cache.c -----------------------------------------------------------------------------
+
+va_status gpu_cache_open(va_gpu *gpu, const char *dir);
+void gpu_cache_close(va_gpu *gpu); // saves when pipelines were built
+
+// -- gpu_timing.c ----------------------------------------------------------------------------
+
+va_status gpu_timing_init(va_gpu *gpu);
+void gpu_timing_free(va_gpu *gpu);
+void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label);
+void gpu_timing_stop(va_gpu *gpu, gpu_slot *slot);
+va_status gpu_timing_collect(va_gpu *gpu, gpu_slot *slot);
+
+#endif
