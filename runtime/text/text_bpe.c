@@ -1,0 +1,350 @@
+// text_bpe.c: byte pair encoding (Sennrich, Haddow, Birch 2016) with byte fallback.
+//
+// Of all adjacent pairs that have a merge, the one with the lowest rank (leftmost among equals) is
+// merged until none is left. Symbols are a linked list and candidate pairs a heap, so a word of n
+// characters takes O(n log n); entries of the heap that the list has outrun are dropped when met.
+// SPDX-License-Identifier: Apache-2.0
+#include "text_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const model_keys[] = {"type",
+                                         "dropout",
+                                         "unk_token",
+                                         "continuing_subword_prefix",
+                                         "end_of_word_suffix",
+                                         "fuse_unk",
+                                         "byte_fallback",
+                                         "ignore_merges",
+                                         "vocab",
+                                         "merges",
+                                         NULL};
+
+// -- reading ---------------------------------------------------------------------------------
+
+// The two halves of merge number i; pointers into v.
+static va_status merge_halves(va_tokenizer *tok, const va_json *v, int64_t i, text_str half[2]) {
+    const char *both = va_json_as_string(v);
+    if (both) {
+        const char *space = strchr(both, ' ');
+        if (!space || strchr(space + 1, ' '))
+            return va_fail(
+                tok->ctx, VA_ERR_FORMAT,
+                "%s: model.merges[%lld]: expected two pieces with one space between, got '%s'",
+                tok->path, (long long)i, both);
+        half[0] = (text_str){both, space - both};
+        half[1] = (text_str){space + 1, (int64_t)strlen(space + 1)};
+        return VA_OK;
+    }
+    const va_json *a = va_json_is_array(v) && va_json_count(v) == 2 ? va_json_first(v) : NULL;
+    const char *s = a ? va_json_as_string(a) : NULL;
+    const char *t = a ? va_json_as_string(va_json_next(a)) : NULL;
+    if (!s || !t)
+        return va_fail(tok->ctx, VA_ERR_FORMAT,
+                       "%s: model.merges[%lld]: expected a pair of strings, got %s", tok->path,
+                       (long long)i, va_json_type(v));
+    half[0] = (text_str){s, (int64_t)strlen(s)};
+    half[1] = (text_str){t, (int64_t)strlen(t)};
+    return VA_OK;
+}
+
+static va_status model_id(va_tokenizer *tok, text_str s, int64_t i, int32_t *id) {
+    *id = text_vocab_find(&tok->vocab, s.s, s.n);
+    if (*id >= 0 && tok->vocab.flags[*id] & TEXT_IN_MODEL)
+        return VA_OK;
+    return va_fail(tok->ctx, VA_ERR_FORMAT,
+                   "%s: model.merges[%lld]: '%.*s' is not in the vocabulary", tok->path,
+                   (long long)i, (int)VA_MIN(s.n, 200), s.s);
+}
+
+static va_status read_merges(va_tokenizer *tok, const va_json *merges) {
+    va_status st = VA_OK;
+    va_strbuf joined = {0};
+    if (!merges || !va_json_is_array(merges))
+        return text_wrong_type(tok, "model.merges", "an array", merges);
+    int64_t n = va_json_count(merges), i = 0;
+    if (n > TEXT_MAX_ID)
+        return va_fail(tok->ctx, VA_ERR_FORMAT, "%s: model.merges: more than 16 million",
+                       tok->path);
+    VA_TRY(text_pairs_init(tok, &tok->bpe.merges, n));
+    for (const va_json *v = va_json_first(merges); v; v = va_json_next(v), i++) {
+        text_str half[2];
+        int32_t a, b, merged;
+        VA_TRY(merge_halves(tok, v, i, half));
+        VA_TRY(model_id(tok, half[0], i, &a));
+        VA_TRY(model_id(tok, half[1], i, &b));
+        joined.len = 0;
+        va_strbuf_append(&joined, half[0].s, half[0].n);
+        va_strbuf_append(&joined, half[1].s, half[1].n);
+        if (joined.failed) {
+            st = text_out_of_memory(tok);
+            goto done;
+        }
+        VA_TRY(model_id(tok, (text_str){joined.data, joined.len}, i, &merged));
+        *text_pairs_at(&tok->bpe.merges, a, b) =
+            (struct text_pair){.a = a, .b = b, .rank = (int32_t)i, .value = merged};
+    }
+done:
+    va_strbuf_free(&joined);
+    return st;
+}
+
+// Settings that must be absent, null, or have no effect.
+static va_status refuse_settings(va_tokenizer *tok, const va_json *model) {
+    static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
+    for (int64_t i = 0; i < VA_COUNT(affixes); i++) {
+        const va_json *v = va_json_get(model, affixes[i]);
+        const char *s = v ? va_json_as_string(v) : NULL;
+        if (v && !va_json_is_null(v) && !(s && !*s))
+            return va_fail(tok->ctx, VA_ERR_UNSUPPORTED, "%s: model.%s is not supported", tok->path,
+                           affixes[i]);
+    }
+    const va_json *v = va_json_get(model, "dropout");
+    double dropout = 0;
+    if (v && !va_json_is_null(v) && (!va_json_as_double(v, &dropout) || dropout != 0))
+        return va_fail(tok->ctx, VA_ERR_UNSUPPORTED, "%s: model.dropout is not supported",
+                       tok->path);
+    return VA_OK;
+}
+
+va_status text_bpe_read(va_tokenizer *tok, const va_json *model) {
+    va_status st = VA_OK;
+    static const char where[] = "model";
+    text_bpe *bpe = &tok->bpe;
+    VA_TRY(text_check_keys(tok, model, where, model_keys));
+    VA_TRY(refuse_settings(tok, model));
+    VA_TRY(text_get_bool(tok, model, where, "fuse_unk", false, &bpe->fuse_unk));
+    VA_TRY(text_get_bool(tok, model, where, "byte_fallback", false, &bpe->byte_fallback));
+    VA_TRY(text_get_bool(tok, model, where, "ignore_merges", false, &bpe->ignore_merges));
+    const va_json *unk = va_json_get(model, "unk_token");
+    if (unk && !va_json_is_null(unk)) {
+        VA_TRY(text_get_string(tok, model, where, "unk_token", &bpe->unk));
+        bpe->has_unk = true;
+    }
+    VA_TRY(read_merges(tok, va_json_get(model, "merges")));
+    for (int b = 0; b < 256; b++) {
+        char name[8];
+        snprintf(name, sizeof name, "<0x%02X>", b);
+        int32_t id = text_vocab_find(&tok->vocab, name, 6);
+        bpe->byte_id[b] = id >= 0 && tok->vocab.flags[id] & TEXT_IN_MODEL ? id : -1;
+    }
+done:
+    return st;
+}
+
+// -- merging ---------------------------------------------------------------------------------
+
+typedef struct symbol {
+    int32_t id;
+    int64_t n; // bytes; 0: merged into the one before
+    int64_t prev, next;
+} symbol;
+
+typedef struct candidate {
+    int32_t rank, id;
+    int64_t at; // the left symbol
+} candidate;
+
+typedef struct word {
+    va_tokenizer *tok;
+    symbol *sym;
+    candidate *heap;
+    int64_t n, n_heap, cap;
+} word;
+
+static bool before(const candidate *x, const candidate *y) {
+    return x->rank != y->rank ? x->rank < y->rank : x->at < y->at;
+}
+
+static void heap_push(word *w, candidate c) {
+    int64_t i = w->n_heap++;
+    while (i > 0 && before(&c, &w->heap[(i - 1) / 2])) {
+        w->heap[i] = w->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    w->heap[i] = c;
+}
+
+static candidate heap_pop(word *w) {
+    candidate top = w->heap[0], last = w->heap[--w->n_heap];
+    int64_t i = 0;
+    for (;;) {
+        int64_t child = 2 * i + 1;
+        if (child >= w->n_heap)
+            break;
+        if (child + 1 < w->n_heap && before(&w->heap[child + 1], &w->heap[child]))
+            child++;
+        if (!before(&w->heap[child], &last))
+            break;
+        w->heap[i] = w->heap[child];
+        i = child;
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+static const struct text_pair *merge_at(const word *w, int64_t left) {
+    if (left < 0 || w->sym[left].next < 0)
+        return NULL;
+    const struct text_pair *p =
+        text_pairs_at(&w->tok->bpe.merges, w->sym[left].id, w->sym[w->sym[left].next].id);
+    return p->a < 0 ? NULL : p;
+}
+
+static void push_candidate(word *w, int64_t left) {
+    const struct text_pair *p = merge_at(w, left);
+    if (p)
+        heap_push(w, (candidate){.rank = p->rank, .id = p->value, .at = left});
+}
+
+// A merge removes one symbol and pushes at most two candidates for the one popped, so the heap
+// never holds more than 2 n.
+static void merge_all(word *w) {
+    w->n_heap = 0;
+    for (int64_t i = 0; i + 1 < w->n; i++)
+        push_candidate(w, i);
+    while (w->n_heap > 0) {
+        candidate c = heap_pop(w);
+        symbol *left = &w->sym[c.at];
+        const struct text_pair *now = left->n > 0 ? merge_at(w, c.at) : NULL;
+        if (!now || now->value != c.id)
+            continue; // outrun
+        symbol *right = &w->sym[left->next];
+        left->id = c.id;
+        left->n += right->n;
+        left->next = right->next;
+        right->n = 0;
+        if (left->next >= 0)
+            w->sym[left->next].prev = c.at;
+        push_candidate(w, left->prev);
+        push_candidate(w, c.at);
+    }
+}
+
+static va_status reserve(word *w, int64_t n) {
+    if (n <= w->cap)
+        return VA_OK;
+    w->cap = VA_MAX(n, VA_MAX(64, 2 * w->cap));
+    w->sym = VA_NEW_ARRAY(w->tok->scratch, symbol, w->cap);
+    w->heap = VA_NEW_ARRAY(w->tok->scratch, candidate, 2 * w->cap);
+    return w->sym && w->heap ? VA_OK : text_out_of_memory(w->tok);
+}
+
+static void put(word *w, int32_t id, int64_t n) {
+    w->sym[w->n] = (symbol){.id = id, .n = n, .prev = w->n - 1, .next = w->n + 1};
+    w->n++;
+}
+
+static bool put_bytes(word *w, const char *s, int64_t n) {
+    const int32_t *byte_id = w->tok->bpe.byte_id;
+    for (int64_t i = 0; i < n; i++)
+        if (byte_id[(unsigned char)s[i]] < 0)
+            return false;
+    for (int64_t i = 0; i < n; i++)
+        put(w, byte_id[(unsigned char)s[i]], 1);
+    return true;
+}
+
+static int32_t find_model(const va_tokenizer *tok, const char *s, int64_t n) {
+    int32_t id = text_vocab_find(&tok->vocab, s, n);
+    return id >= 0 && tok->vocab.flags[id] & TEXT_IN_MODEL ? id : -1;
+}
+
+static va_status unknown_id(va_tokenizer *tok, int32_t c, const text_piece *p, int64_t at,
+                            int32_t *id) {
+    const text_bpe *bpe = &tok->bpe;
+    *id = bpe->has_unk ? find_model(tok, bpe->unk.s, bpe->unk.n) : -1;
+    if (*id >= 0)
+        return VA_OK;
+    return va_fail(tok->ctx, VA_ERR_FORMAT,
+                   "%s: U+%04X at byte %lld of the text has no token, and the vocabulary no "
+                   "unknown token",
+                   tok->path, (unsigned)c, (long long)p->at[at].begin);
+}
+
+// The characters of p as symbols. Unknown ones wait, to be fused; as in HF tokenizers, those that
+// fall back to bytes do not end the waiting.
+static va_status spell(word *w, const text_piece *p) {
+    va_status st = VA_OK;
+    va_tokenizer *tok = w->tok;
+    int32_t unk = -1;
+    int64_t unk_n = 0, len;
+    w->n = 0;
+    VA_TRY(reserve(w, p->n));
+    for (int64_t i = 0; i < p->n; i += len) {
+        int32_t c = text_char_at(p->s + i, p->n - i, &len);
+        int32_t id = find_model(tok, p->s + i, len);
+        if (id < 0 && tok->bpe.byte_fallback && put_bytes(w, p->s + i, len))
+            continue;
+        if (unk >= 0 && (id >= 0 || !tok->bpe.fuse_unk)) {
+            put(w, unk, unk_n);
+            unk = -1;
+            unk_n = 0;
+        }
+        if (id >= 0) {
+            put(w, id, len);
+            continue;
+        }
+        VA_TRY(unknown_id(tok, c, p, i, &unk));
+        unk_n += len;
+    }
+    if (unk >= 0)
+        put(w, unk, unk_n);
+    if (w->n > 0)
+        w->sym[w->n - 1].next = -1;
+done:
+    return st;
+}
+
+static va_token *grow(va_tokenizer *tok, va_token *tokens, int64_t n, int64_t *cap, int64_t more) {
+    if (n + more <= *cap)
+        return tokens;
+    int64_t new_cap = VA_MAX(n + more, 2 * *cap);
+    va_token *grown = VA_NEW_ARRAY(tok->scratch, va_token, new_cap);
+    if (!grown)
+        return NULL;
+    if (n > 0)
+        memcpy(grown, tokens, (size_t)n * sizeof *grown);
+    *cap = new_cap;
+    return grown;
+}
+
+static int32_t whole_piece(const va_tokenizer *tok, const text_piece *p) {
+    if (p->id >= 0)
+        return p->id;
+    return tok->bpe.ignore_merges ? find_model(tok, p->s, p->n) : -1;
+}
+
+va_status text_bpe_pieces(va_tokenizer *tok, const text_pieces *pieces, va_token **tokens,
+                          int64_t *n) {
+    va_status st = VA_OK;
+    word w = {.tok = tok};
+    int64_t cap = 0;
+    *tokens = NULL;
+    *n = 0;
+    for (int64_t k = 0; k < pieces->n; k++) {
+        const text_piece *p = &pieces->item[k];
+        int32_t whole = whole_piece(tok, p);
+        if (whole < 0) {
+            VA_TRY(spell(&w, p));
+            merge_all(&w);
+        }
+        VA_TRY_ALLOC(tok->ctx, *tokens, grow(tok, *tokens, *n, &cap, whole < 0 ? w.n : 1));
+        if (whole >= 0) {
+            text_span span = text_piece_span(p);
+            (*tokens)[(*n)++] = (va_token){whole, span.begin, span.end};
+            continue;
+        }
+        int64_t at = 0;
+        for (int64_t i = 0; i < w.n; i++) {
+            int64_t len = w.sym[i].n;
+            if (len == 0)
+                continue;
+            (*tokens)[(*n)++] = (va_token){w.sym[i].id, p->at[at].begin, p->at[at + len - 1].end};
+            at += len;
+        }
+    }
+done:
+    return st;
+}
