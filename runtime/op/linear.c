@@ -1,0 +1,107 @@
+// linear.c: product with a weight.
+//
+//   forward   y = x W' + b            x [M, ...n_in], W [n_out, n_in], b [n_out]
+//                                     y [M, n_out], or [M, heads, n_out/heads]
+//   jvp       dy = dx W'              tangents [M, k, ...]
+//   vjp       dx = dy W
+// Linear, so both modes agree and nothing is kept. Sums are f32 in a fixed order; the error of one
+// output grows at most with n_in (n_out in vjp) units of f32's last place of sum |x_i W_oi|.
+// SPDX-License-Identifier: Apache-2.0
+#include "op_matmul.h"
+
+enum { X, W, BIAS };
+
+static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, va_tensor *y,
+                       va_tensor *aux) {
+    va_status st = VA_OK;
+    VA_TRY(op_expect_dims(ctx, "linear: x", &x[X], OP_F32, 2, 3));
+    VA_TRY(op_expect(ctx, "linear: W", &x[W], OP_WEIGHT, 2, (int64_t[]){-1, op_row_elems(&x[X])}));
+    int64_t n_out = x[W].shape[0];
+    if (x[BIAS].n_dim != 0)
+        VA_TRY(op_expect(ctx, "linear: bias", &x[BIAS], OP_WEIGHT, 1, &n_out));
+    if (attr->heads < 0 || (attr->heads > 0 && n_out % attr->heads != 0))
+        return va_fail(ctx, VA_ERR_SHAPE, "linear: %lld outputs do not make %lld heads",
+                       (long long)n_out, (long long)attr->heads);
+    *y = va_tensor_make(VA_F32, 2, (int64_t[]){x[X].shape[0], n_out});
+    if (attr->heads > 0)
+        *y =
+            va_tensor_make(VA_F32, 3, (int64_t[]){x[X].shape[0], attr->heads, n_out / attr->heads});
+    *aux = (va_tensor){0};
+done:
+    return st;
+}
+
+static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
+    int64_t k = pass == VA_FORWARD ? 1 : c->k;
+    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, c->x[W].shape[0],
+                             c->x[W].shape[1]);
+}
+
+static va_status forward(const va_op_call *c) {
+    va_status st = VA_OK;
+    va_tensor y;
+    VA_TRY(op_check(c, &va_op_linear, VA_FORWARD, &y));
+    op_matmul m = {.transpose = true,
+                   .n_rows = c->x[X].shape[0],
+                   .a = op_slice(&c->x[X]),
+                   .c = op_slice(&y),
+                   .w = &c->x[W],
+                   .bias = c->x[BIAS].n_dim ? &c->x[BIAS] : NULL,
+                   .scratch = c->scratch};
+    VA_TRY(op_matmul_run(c, &m));
+done:
+    return st;
+}
+
+static va_status jvp(const va_op_call *c) {
+    va_status st = VA_OK;
+    va_tensor y;
+    VA_TRY(op_check(c, &va_op_linear, VA_JVP, &y));
+    va_slice dy = op_tangent_slice(c, &c->dy, &y);
+    if (!va_tensor_present(&c->dx[X]))
+        return va_gpu_fill(c->gpu, dy, 0);
+    op_matmul m = {.transpose = true,
+                   .n_rows = c->x[X].shape[0] * c->k,
+                   .a = op_tangent_slice(c, &c->dx[X], &c->x[X]),
+                   .c = dy,
+                   .w = &c->x[W],
+                   .scratch = c->scratch};
+    VA_TRY(op_matmul_run(c, &m));
+done:
+    return st;
+}
+
+static va_status vjp(const va_op_call *c) {
+    va_status st = VA_OK;
+    va_tensor y;
+    VA_TRY(op_check(c, &va_op_linear, VA_VJP, &y));
+    if (!va_tensor_present(&c->dx[X]))
+        goto done;
+    op_matmul m = {.transpose = false,
+                   .n_rows = c->x[X].shape[0] * c->k,
+                   .a = op_tangent_slice(c, &c->dy, &y),
+                   .c = op_tangent_slice(c, &c->dx[X], &c->x[X]),
+                   .w = &c->x[W],
+                   .accumulate = c->accumulate[X],
+                   .scratch = c->scratch};
+    VA_TRY(op_matmul_run(c, &m));
+done:
+    return st;
+}
+
+static va_op_cost cost(const va_op_call *c, va_pass pass) {
+    double rows = (double)c->x[X].shape[0] * (pass == VA_FORWARD ? 1 : (double)c->k);
+    return op_cost(c, &va_op_linear, pass, 2 * rows * (double)va_tensor_elems(&c->x[W]));
+}
+
+const va_op va_op_linear = {.name = "linear",
+                            .n_in = 3,
+                            .optional_in = 1 << BIAS,
+                            .diff_in = 1 << X,
+                            .detached_in = 1 << X,
+                            .infer = infer,
+                            .scratch_bytes = scratch_bytes,
+                            .forward = forward,
+                            .jvp = jvp,
+                            .vjp = vjp,
+                            .cost = cost};

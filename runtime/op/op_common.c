@@ -1,0 +1,211 @@
+// op_common.c: the registry of ops, and what they share.
+// SPDX-License-Identifier: Apache-2.0
+#include "op_common.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static const va_op *const op_table[VA_OP_COUNT] = {
+#define VA_X(id, symbol) [id] = &va_op_##symbol,
+    VA_OP_LIST(VA_X)
+#undef VA_X
+};
+
+const va_op *va_op_get(va_op_id id) {
+    assert(id < VA_OP_COUNT);
+    return op_table[id];
+}
+
+// -- shapes ----------------------------------------------------------------------------------
+
+static va_status fail_shape(va_ctx *ctx, const char *what, const va_tensor *t, unsigned dtypes,
+                            const char *shape) {
+    char got[96];
+    const char *dtype = dtypes == OP_F32 ? "F32" : dtypes == OP_U32 ? "U32" : "F32, F16 or BF16";
+    return va_fail(ctx, VA_ERR_SHAPE, "%s: expected %s %s, got %s", what, shape, dtype,
+                   va_tensor_text(t, got));
+}
+
+static bool has_dtype(const va_tensor *t, unsigned dtypes) {
+    return dtypes >> t->dtype & 1;
+}
+
+va_status op_expect(va_ctx *ctx, const char *what, const va_tensor *t, unsigned dtypes, int n_dim,
+                    const int64_t *shape) {
+    bool good = t->n_dim == n_dim && has_dtype(t, dtypes) && va_tensor_bytes(t) > 0;
+    for (int i = 0; i < n_dim && good; i++)
+        good = shape[i] == -1 ? t->shape[i] >= 1 : t->shape[i] == shape[i];
+    if (good)
+        return VA_OK;
+    char text[96] = "[";
+    int len = 1;
+    for (int i = 0; i < n_dim; i++)
+        len += snprintf(text + len, sizeof text - (size_t)len, shape[i] == -1 ? "%sany" : "%s%lld",
+                        i ? ", " : "", (long long)shape[i]);
+    snprintf(text + len, sizeof text - (size_t)len, "]");
+    return fail_shape(ctx, what, t, dtypes, text);
+}
+
+va_status op_expect_dims(va_ctx *ctx, const char *what, const va_tensor *t, unsigned dtypes,
+                         int min_dim, int max_dim) {
+    bool good = t->n_dim >= min_dim && t->n_dim <= max_dim && has_dtype(t, dtypes);
+    for (int i = 0; i < t->n_dim && good; i++)
+        good = t->shape[i] >= 1;
+    if (good && va_tensor_bytes(t) > 0)
+        return VA_OK;
+    char text[64];
+    snprintf(text, sizeof text, "%d to %d dimensions of", min_dim, max_dim);
+    return fail_shape(ctx, what, t, dtypes, text);
+}
+
+va_status op_expect_sequences(va_ctx *ctx, const char *op, const va_op_attr *attr,
+                              const va_tensor *x) {
+    if (attr->seq_len >= 1 && x->shape[0] % attr->seq_len == 0)
+        return VA_OK;
+    return va_fail(ctx, VA_ERR_SHAPE, "%s: expected whole sequences of seq_len %lld, got %lld rows",
+                   op, (long long)attr->seq_len, (long long)x->shape[0]);
+}
+
+int64_t op_row_elems(const va_tensor *t) {
+    int64_t n = 1;
+    for (int i = 1; i < t->n_dim; i++)
+        n *= t->shape[i];
+    return n;
+}
+
+// -- calls -----------------------------------------------------------------------------------
+
+// factor copies of t (k of a tangent) have memory and 32-bit indices.
+static va_status need(const va_op_call *c, const va_op *op, const char *what, const va_tensor *t,
+                      const va_tensor *shape, int64_t factor) {
+    va_ctx *ctx = va_gpu_ctx(c->gpu);
+    int64_t bytes = va_tensor_bytes(shape), elems = va_tensor_elems(shape);
+    if (bytes < 0 || !va_mul_i64(bytes, factor, &bytes) || elems * factor > UINT32_MAX / 2)
+        return va_fail(ctx, VA_ERR_SHAPE, "%s: %s: %lld x %lld elements are too many for one call",
+                       op->name, what, (long long)elems, (long long)factor);
+    if (!va_tensor_present(t))
+        return va_fail(ctx, VA_ERR_SHAPE, "%s: %s is needed and absent", op->name, what);
+    if (t->mem.size_bytes < bytes)
+        return va_fail(ctx, VA_ERR_SHAPE, "%s: %s: expected %lld bytes, got %lld", op->name, what,
+                       (long long)bytes, (long long)t->mem.size_bytes);
+    return VA_OK;
+}
+
+// Does the pass read primal input i?
+static bool reads_input(const va_op_call *c, const va_op *op, va_pass pass, int i) {
+    if ((op->optional_in >> i & 1) && c->x[i].n_dim == 0)
+        return false;
+    if (pass == VA_FORWARD || !(op->diff_in >> i & 1))
+        return pass == VA_FORWARD || !(op->optional_in >> i & 1);
+    return (c->mode == VA_EXACT ? op->keep_exact : op->keep_detached) >> i & 1;
+}
+
+va_status op_check(const va_op_call *c, const va_op *op, va_pass pass, va_tensor *y) {
+    va_status st = VA_OK;
+    va_tensor aux;
+    VA_TRY(op->infer(va_gpu_ctx(c->gpu), c->attr, c->x, y, &aux));
+    static const char *const input_name[VA_OP_MAX_IN] = {"input 0", "input 1", "input 2",
+                                                         "input 3"};
+    static const char *const tangent_name[VA_OP_MAX_IN] = {
+        "tangent of input 0", "tangent of input 1", "tangent of input 2", "tangent of input 3"};
+    for (int i = 0; i < op->n_in; i++)
+        if (reads_input(c, op, pass, i))
+            VA_TRY(need(c, op, input_name[i], &c->x[i], &c->x[i], 1));
+    y->mem = pass == VA_FORWARD ? c->y.mem : c->dy.mem;
+    uint32_t keep = c->mode == VA_EXACT ? op->keep_exact : op->keep_detached;
+    if (aux.n_dim > 0 && (pass == VA_FORWARD || (keep & VA_KEEP_AUX)))
+        VA_TRY(need(c, op, "the auxiliary tensor", &c->aux, &aux, 1));
+    if (pass == VA_FORWARD) {
+        VA_TRY(need(c, op, "the output", &c->y, y, 1));
+        goto done;
+    }
+    if (c->k < 1)
+        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE, "%s: expected k >= 1, got %lld", op->name,
+                       (long long)c->k);
+    VA_TRY(need(c, op, "the output's tangent", &c->dy, y, c->k));
+    for (int i = 0; i < op->n_in; i++)
+        if ((op->diff_in >> i & 1) && va_tensor_present(&c->dx[i]))
+            VA_TRY(need(c, op, tangent_name[i], &c->dx[i], &c->x[i], c->k));
+done:
+    return st;
+}
+
+uint32_t op_live_inputs(const va_op_call *c, const va_op *op) {
+    uint32_t live = c->mode == VA_EXACT ? op->diff_in : op->detached_in;
+    for (int i = 0; i < op->n_in; i++)
+        if (!va_tensor_present(&c->dx[i]))
+            live &= ~(1u << i);
+    return live;
+}
+
+va_status op_vjp_frozen(const va_op_call *c, const va_op *op) {
+    va_status st = VA_OK;
+    uint32_t live = op_live_inputs(c, op);
+    for (int i = 0; i < op->n_in; i++)
+        if ((op->diff_in & ~live) >> i & 1 && va_tensor_present(&c->dx[i]) && !c->accumulate[i])
+            VA_TRY(va_gpu_fill(c->gpu, op_tangent_slice(c, &c->dx[i], &c->x[i]), 0));
+done:
+    return st;
+}
+
+va_slice op_slice(const va_tensor *t) {
+    return va_slice_at(t->mem, 0, va_tensor_bytes(t));
+}
+
+va_slice op_tangent_slice(const va_op_call *c, const va_tensor *tangent, const va_tensor *primal) {
+    return va_slice_at(tangent->mem, 0, va_tensor_elems(primal) * c->k * 4);
+}
+
+static va_status run(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,
+                     const void *push, int64_t n_items, int64_t local) {
+    va_dispatch d = {.kernel = kernel, .push = push};
+    for (uint32_t i = 0; i < kernel->n_bind; i++)
+        d.bind[i] = bind[i];
+    va_gpu_groups(c->gpu, n_items, local, d.groups);
+    return va_gpu_dispatch(c->gpu, &d);
+}
+
+va_status op_run_groups(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,
+                        const void *push, int64_t n_groups) {
+    return run(c, kernel, bind, push, n_groups, 1);
+}
+
+va_status op_run_items(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,
+                       const void *push, int64_t n_items) {
+    return run(c, kernel, bind, push, n_items, OP_LOCAL);
+}
+
+va_op_cost op_cost(const va_op_call *c, const va_op *op, va_pass pass, double flop) {
+    va_op_cost cost = {.flop = flop};
+    va_tensor y = {0}, aux = {0};
+    if (op->infer(NULL, c->attr, c->x, &y, &aux) != VA_OK)
+        return cost;
+    uint32_t live = c->mode == VA_EXACT ? op->diff_in : op->detached_in;
+    uint32_t keep = c->mode == VA_EXACT ? op->keep_exact : op->keep_detached;
+    for (int i = 0; i < op->n_in; i++) {
+        double bytes = (double)va_tensor_bytes(&c->x[i]);
+        cost.bytes += reads_input(c, op, pass, i) ? bytes : 0;
+        cost.bytes += pass != VA_FORWARD && (live >> i & 1) ? (double)c->k * bytes : 0;
+    }
+    cost.bytes += pass == VA_FORWARD || (keep & VA_KEEP_AUX) ? (double)va_tensor_bytes(&aux) : 0;
+    cost.bytes += (double)(pass == VA_FORWARD ? 1 : c->k) * (double)va_tensor_bytes(&y);
+    return cost;
+}
+
+// -- large weights ---------------------------------------------------------------------------
+
+int64_t op_row_chunk(const va_gpu_info *info, const va_tensor *w) {
+    int64_t n_rows = w->shape[0], row_bytes = op_row_elems(w) * va_dtype_bytes(w->dtype);
+    if (va_tensor_bytes(w) <= info->max_range_bytes)
+        return n_rows;
+    int64_t align = VA_MAX(info->offset_alignment, 4), step = 1; // powers of two
+    while (step * row_bytes % align != 0)
+        step *= 2;
+    return info->max_range_bytes / row_bytes / step * step;
+}
+
+va_slice op_row_slice(const va_tensor *w, int64_t first, int64_t n) {
+    int64_t row_bytes = op_row_elems(w) * va_dtype_bytes(w->dtype);
+    int64_t begin = first * row_bytes, end = (first + n) * row_bytes;
+    return va_slice_at(w->mem, begin, (end - begin + 3) / 4 * 4);
+}

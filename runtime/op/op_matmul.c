@@ -1,0 +1,91 @@
+// op_matmul.c: picks the matmul kernel, and cuts large products into dispatches.
+//
+// A product is cut along the weight's rows where the weight is larger than one binding, and along
+// A's rows where one dispatch would hold up a display (DESIGN section 4). Cut along the inner index
+// (C = A W), the parts add up in C one after another.
+// SPDX-License-Identifier: Apache-2.0
+#include "op_matmul.h"
+
+#include <string.h>
+
+typedef struct matmul_push { // shaders/lib/matmul.glsl
+    uint32_t n_rows, n_cols, n_inner;
+    uint32_t row0, a_stride, a_0, w_stride, c_stride, c_0;
+    uint32_t has_bias, accumulate;
+} matmul_push;
+
+// Tiles of the shared-memory kernel: specialisation constants of shaders/op/linear.comp.
+typedef struct tile_shape {
+    uint32_t rows, cols, inner, my_rows, my_cols;
+} tile_shape;
+
+static tile_shape pick_tile(const matmul_push *p) {
+    if (p->n_rows <= 16)
+        return (tile_shape){16, 128, 16, 2, 4};
+    if (p->n_rows < 1024 || p->n_cols < 1024)
+        return (tile_shape){64, 64, 16, 4, 4};
+    return (tile_shape){128, 128, 16, 8, 8};
+}
+
+static va_status run_tiles(const va_op_call *c, const op_matmul *m, const va_slice *bind,
+                           const matmul_push *p) {
+    tile_shape t = pick_tile(p);
+    va_kernel kernel = {.shader = m->transpose ? "op/linear.NT" : "op/linear.NN",
+                        .n_bind = 4,
+                        .write_mask = 1u << 3,
+                        .push_bytes = sizeof *p,
+                        .n_spec = 7,
+                        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, t.rows, t.cols,
+                                 t.inner, t.my_rows, t.my_cols}};
+    int64_t n_tiles = ((p->n_rows + t.rows - 1) / t.rows) * ((p->n_cols + t.cols - 1) / t.cols);
+    return op_run_groups(c, &kernel, bind, p, n_tiles);
+}
+
+// Multiplications of one dispatch: about 100 ms on the slowest device of the kind.
+static int64_t dispatch_limit(const va_gpu_info *info) {
+    return info->kind == VA_GPU_DISCRETE || info->kind == VA_GPU_CPU ? (int64_t)5e10 : (int64_t)5e9;
+}
+
+// The product with rows first..first+n-1 of the weight.
+static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n) {
+    va_status st = VA_OK;
+    int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
+    matmul_push p = {.n_cols = (uint32_t)(m->transpose ? n : n_in),
+                     .n_inner = (uint32_t)(m->transpose ? n_in : n),
+                     .a_stride = (uint32_t)(m->transpose ? n_in : n_out),
+                     .a_0 = (uint32_t)(m->transpose ? 0 : first),
+                     .w_stride = (uint32_t)n_in,
+                     .c_stride = (uint32_t)(m->transpose ? n_out : n_in),
+                     .c_0 = (uint32_t)(m->transpose ? first : 0),
+                     .has_bias = m->bias != NULL,
+                     .accumulate = m->accumulate || (!m->transpose && first > 0)};
+    va_slice bind[] = {m->a, op_row_slice(m->w, first, n), m->bias ? op_slice(m->bias) : m->a,
+                       m->c};
+    int64_t step = dispatch_limit(va_gpu_get_info(c->gpu)) / (n * n_in) / 128 * 128;
+    step = VA_MAX(step, 128);
+    for (int64_t row = 0; row < m->n_rows; row += step) {
+        p.row0 = (uint32_t)row;
+        p.n_rows = (uint32_t)VA_MIN(step, m->n_rows - row);
+        VA_TRY(run_tiles(c, m, bind, &p));
+    }
+done:
+    return st;
+}
+
+int64_t op_matmul_scratch(bool transpose, int64_t n_rows, int64_t n_out, int64_t n_in) {
+    (void)transpose, (void)n_rows, (void)n_out, (void)n_in;
+    return 0;
+}
+
+va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
+    va_status st = VA_OK;
+    int64_t n_out = m->w->shape[0], chunk = op_row_chunk(va_gpu_get_info(c->gpu), m->w);
+    if (chunk == 0)
+        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
+                       "linear: rows of %lld elements are too long for one binding",
+                       (long long)m->w->shape[1]);
+    for (int64_t first = 0; first < n_out; first += chunk)
+        VA_TRY(run_range(c, m, first, VA_MIN(chunk, n_out - first)));
+done:
+    return st;
+}

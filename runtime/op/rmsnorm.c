@@ -1,0 +1,99 @@
+// rmsnorm.c: root-mean-square normalisation (Zhang and Sennrich, arXiv 1910.07467).
+//
+//   forward   y = r x (w + o), r = 1 / sqrt(mean x^2 + eps)        x, y [M, (H,) n], w [n]
+//   jvp       exact     dy = (w + o) (r dx - r^3 x <x, dx> / n)    tangents [M, k, (H,) n]
+//             detached  dy = (w + o) r dx
+//   vjp       exact     dx = r g - r^3 x <x, g> / n, g = (w + o) dy
+//             detached  dx = r (w + o) dy
+// Sums are f32 in 64 interleaved parts, so the error grows with n/64; r^3 is never formed.
+// SPDX-License-Identifier: Apache-2.0
+#include "op_common.h"
+
+typedef struct rmsnorm_push {
+    uint32_t n_rows, n, k, heads, exact, accumulate;
+    float eps, offset;
+} rmsnorm_push;
+
+static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, va_tensor *y,
+                       va_tensor *aux) {
+    va_status st = VA_OK;
+    VA_TRY(op_expect_dims(ctx, "rmsnorm: x", &x[0], OP_F32, 2, 3));
+    VA_TRY(op_expect(ctx, "rmsnorm: w", &x[1], OP_WEIGHT, 1, &x[0].shape[x[0].n_dim - 1]));
+    if (!(attr->eps >= 0))
+        return va_fail(ctx, VA_ERR_SHAPE, "rmsnorm: expected eps >= 0, got %g", (double)attr->eps);
+    *y = va_tensor_make(VA_F32, x[0].n_dim, x[0].shape);
+    *aux = (va_tensor){0};
+done:
+    return st;
+}
+
+// The last of n_bind slices is written; k: vectors of each of its rows.
+static va_status run_norm(const va_op_call *c, const char *shader, const va_slice *bind,
+                          uint32_t n_bind, int64_t k, bool accumulate) {
+    const va_tensor *x = &c->x[0];
+    va_kernel kernel = {.shader = shader,
+                        .n_bind = n_bind,
+                        .write_mask = 1u << (n_bind - 1),
+                        .push_bytes = sizeof(rmsnorm_push),
+                        .n_spec = 1,
+                        .spec = {c->x[1].dtype}};
+    int64_t n = x->shape[x->n_dim - 1], n_rows = va_tensor_elems(x) / n * k;
+    rmsnorm_push push = {
+        (uint32_t)n_rows,    (uint32_t)n, (uint32_t)k,  (uint32_t)(op_row_elems(x) / n),
+        c->mode == VA_EXACT, accumulate,  c->attr->eps, c->attr->weight_offset};
+    return op_run_groups(c, &kernel, bind, &push, n_rows);
+}
+
+static va_status forward(const va_op_call *c) {
+    va_status st = VA_OK;
+    va_tensor y;
+    VA_TRY(op_check(c, &va_op_rmsnorm, VA_FORWARD, &y));
+    va_slice bind[] = {op_slice(&c->x[0]), op_slice(&c->x[1]), op_slice(&y)};
+    VA_TRY(run_norm(c, "op/rmsnorm.FORWARD", bind, 3, 1, false));
+done:
+    return st;
+}
+
+static va_status jvp(const va_op_call *c) {
+    va_status st = VA_OK;
+    va_tensor y;
+    VA_TRY(op_check(c, &va_op_rmsnorm, VA_JVP, &y));
+    va_slice dy = op_tangent_slice(c, &c->dy, &y);
+    if (!va_tensor_present(&c->dx[0]))
+        return va_gpu_fill(c->gpu, dy, 0);
+    va_slice bind[] = {op_slice(&c->x[0]), op_slice(&c->x[1]), op_tangent_slice(c, &c->dx[0], &y),
+                       dy};
+    VA_TRY(run_norm(c, "op/rmsnorm.JVP", bind, 4, c->k, false));
+done:
+    return st;
+}
+
+static va_status vjp(const va_op_call *c) {
+    va_status st = VA_OK;
+    va_tensor y;
+    VA_TRY(op_check(c, &va_op_rmsnorm, VA_VJP, &y));
+    if (!va_tensor_present(&c->dx[0]))
+        goto done;
+    va_slice bind[] = {op_slice(&c->x[0]), op_slice(&c->x[1]), op_tangent_slice(c, &c->dy, &y),
+                       op_tangent_slice(c, &c->dx[0], &y)};
+    VA_TRY(run_norm(c, "op/rmsnorm.VJP", bind, 4, c->k, c->accumulate[0]));
+done:
+    return st;
+}
+
+static va_op_cost cost(const va_op_call *c, va_pass pass) {
+    double n = (double)va_tensor_elems(&c->x[0]);
+    return op_cost(c, &va_op_rmsnorm, pass, pass == VA_FORWARD ? 5 * n : 10 * n * (double)c->k);
+}
+
+const va_op va_op_rmsnorm = {.name = "rmsnorm",
+                             .n_in = 2,
+                             .diff_in = 1,
+                             .detached_in = 1,
+                             .keep_exact = 1,
+                             .keep_detached = 1,
+                             .infer = infer,
+                             .forward = forward,
+                             .jvp = jvp,
+                             .vjp = vjp,
+                             .cost = cost};

@@ -1,0 +1,16 @@
+// item.glsl: the number of a workgroup or an invocation in a grid folded over x and y.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef ITEM_GLSL
+#define ITEM_GLSL
+
+uint group_index()
+{
+    return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+}
+
+uint item_index()
+{
+    return group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+}
+
+#endif

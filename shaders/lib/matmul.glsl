@@ -1,0 +1,20 @@
+// matmul.glsl: the interface that all matmul kernels share.
+// NT  C[r, c] = sum_i A[r, i] W[c, i] (+ bias[c])     W [n_cols, n_inner]
+// NN  C[r, c] = sum_i A[r, i] W[i, c]                 W [n_inner, n_cols]
+// W is a range of whole rows of the weight, bound from its first element on; A and C are bound
+// whole, and the range's place in them is in the offsets. With `accumulate`, C += instead of =.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef MATMUL_GLSL
+#define MATMUL_GLSL
+
+layout(push_constant) uniform Push
+{
+    uint n_rows, n_cols, n_inner;
+    uint row0;          // first row of A and C
+    uint a_stride, a_0; // A[r, i] = a[(row0 + r) * a_stride + a_0 + i]
+    uint w_stride;      // elements of a row of W
+    uint c_stride, c_0; // C[r, c] = c[(row0 + r) * c_stride + c_0 + c]
+    uint has_bias, accumulate;
+};
+
+#endif

@@ -1,0 +1,100 @@
+#version 450
+// linear.comp: matmul with tiles in shared memory, for GPUs: the `scalar` kernel.
+// A workgroup makes BM x BN outputs, an invocation TM x TN of them, BK of the inner index at a time.
+// (BM / TM) (BN / TN) = 256. Sums run over the inner index in order.
+// variants: NT NN
+// SPDX-License-Identifier: Apache-2.0
+#extension GL_GOOGLE_include_directive : require
+#include "item.glsl"
+#include "matmul.glsl"
+#include "weight.glsl"
+
+layout(constant_id = 1) const uint BIAS_DTYPE = 0;
+layout(constant_id = 2) const uint BM = 64;
+layout(constant_id = 3) const uint BN = 64;
+layout(constant_id = 4) const uint BK = 16;
+layout(constant_id = 5) const uint TM = 4;
+layout(constant_id = 6) const uint TN = 4;
+
+layout(local_size_x = 256) in;
+layout(set = 0, binding = 0) readonly buffer A { float a[]; };
+layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
+layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
+layout(set = 0, binding = 3) buffer C { float c[]; };
+
+// One cell of padding per row keeps the transposing stores off one bank.
+shared float tile_a[BK * (BM + 1)];
+shared float tile_w[BK * (BN + 1)];
+
+void load_a(uint first_row, uint first_k)
+{
+    for (uint e = gl_LocalInvocationID.x; e < BM * BK; e += 256) {
+        uint k = first_k + e % BK, r = first_row + e / BK;
+        bool inside = k < n_inner && r < n_rows;
+        tile_a[e % BK * (BM + 1) + e / BK] =
+            inside ? a[(row0 + r) * a_stride + a_0 + k] : 0.0;
+    }
+}
+
+void load_w(uint first_col, uint first_k)
+{
+    for (uint e = gl_LocalInvocationID.x; e < BN * BK; e += 256) {
+#ifdef NT
+        uint in_k = e % BK, in_c = e / BK;
+#else
+        uint in_k = e / BN, in_c = e % BN;
+#endif
+        uint k = first_k + in_k, col = first_col + in_c;
+        float v = 0;
+        if (k < n_inner && col < n_cols)
+#ifdef NT
+            v = WEIGHT(w, col * w_stride + k);
+#else
+            v = WEIGHT(w, k * w_stride + col);
+#endif
+        tile_w[in_k * (BN + 1) + in_c] = v;
+    }
+}
+
+void main()
+{
+    uint n_tile_cols = (n_cols + BN - 1) / BN, n_tile_rows = (n_rows + BM - 1) / BM;
+    uint tile = group_index();
+    if (tile >= n_tile_cols * n_tile_rows)
+        return;
+    uint first_row = tile % n_tile_rows * BM, first_col = tile / n_tile_rows * BN;
+    uint my_row = gl_LocalInvocationID.x / (BN / TN), my_col = gl_LocalInvocationID.x % (BN / TN);
+
+    float acc[TM * TN];
+    for (uint i = 0; i < TM * TN; i++)
+        acc[i] = 0;
+    for (uint first_k = 0; first_k < n_inner; first_k += BK) {
+        load_a(first_row, first_k);
+        load_w(first_col, first_k);
+        barrier();
+        for (uint k = 0; k < BK; k++) {
+            float va[TM];
+            for (uint i = 0; i < TM; i++)
+                va[i] = tile_a[k * (BM + 1) + my_row + i * (BM / TM)];
+            for (uint j = 0; j < TN; j++) {
+                float vw = tile_w[k * (BN + 1) + my_col + j * (BN / TN)];
+                for (uint i = 0; i < TM; i++)
+                    acc[i * TN + j] = fma(va[i], vw, acc[i * TN + j]);
+            }
+        }
+        barrier();
+    }
+    for (uint i = 0; i < TM; i++)
+        for (uint j = 0; j < TN; j++) {
+            uint r = first_row + my_row + i * (BM / TM), col = first_col + my_col + j * (BN / TN);
+            if (r < n_rows && col < n_cols) {
+                uint at = (row0 + r) * c_stride + c_0 + col;
+                float v = acc[i * TN + j];
+                if (has_bias != 0)
+                    v += WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col);
+                if (accumulate != 0)
+                    v += c[at];
+                c[at] = v;
+            }
+        }
+}
