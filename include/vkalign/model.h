@@ -49,7 +49,7 @@ typedef struct va_prompt_params {
     const int32_t *ids;   // [n_seq, seq_len]
     int64_t n_seq;        // 0 = 1; derivatives need 1
     int64_t seq_len;
-    const va_site *sites; // every site that will be read or differentiated
+    const va_site *sites; // every site that will be read or differentiated; layer -1 is "last"
     int64_t n_sites;
     bool derivatives;     // whether va_prompt_linmap will be called
     uint32_t modes;       // bit (1 << va_mode) of the modes wanted; 0 = both
@@ -63,7 +63,10 @@ va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_p
 // New ids of the same shape, on the same graph.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids);
 void va_prompt_destroy(va_prompt **prompt);
-// Device memory and work of a prompt, without a device (weights apart).
+// Device memory and work of a prompt, without a device (weights apart): of the forward pass, and
+// (may be NULL) of one jvp with k = 1 for the first of params->sites that precedes another and the
+// first that it precedes, in the first mode wanted; zero without derivatives. ids may be NULL.
+// Fails as va_prompt_create does for sites and weights.
 va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_graph_cost *forward,
                          va_graph_cost *jvp_1);
 

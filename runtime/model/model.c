@@ -1,0 +1,132 @@
+// Opening a model folder: configuration, tokenizer, weights' headers. No device, no weight data.
+// SPDX-License-Identifier: Apache-2.0
+#include "model_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static va_status load_config(va_model *m) {
+    va_status st = VA_OK;
+    va_json *root = NULL;
+    const char *path;
+    VA_TRY_ALLOC(m->ctx, path, va_path_join(m->arena, m->dir, "config.json"));
+    VA_TRY(va_json_load(m->ctx, path, 0, &root));
+    VA_TRY(va_arch_parse(m->ctx, m->arena, root, path, &m->config));
+done:
+    va_json_free(&root);
+    return st;
+}
+
+static va_status load_tokenizer(va_model *m) {
+    va_status st = VA_OK;
+    const char *path;
+    VA_TRY_ALLOC(m->ctx, path, va_path_join(m->arena, m->dir, "tokenizer.json"));
+    if (va_path_exists(path))
+        VA_TRY(va_tokenizer_load(m->ctx, path, &m->tokenizer));
+done:
+    return st;
+}
+
+// Counts parameters and names the dtypes of the files, "BF16+F32".
+static va_status survey_files(va_model *m) {
+    va_status st = VA_OK;
+    bool seen[VA_F8_E5M2 + 1] = {false};
+    va_strbuf text = {0};
+    for (int64_t i = 0; i < va_safetensors_count(m->files); i++) {
+        const va_file_tensor *t = va_safetensors_at(m->files, i);
+        m->param_count += t->n_elem;
+        seen[t->dtype] = true;
+    }
+    for (int t = 0; t <= VA_F8_E5M2; t++)
+        if (seen[t])
+            va_strbuf_printf(&text, "%s%s", text.len ? "+" : "", va_dtype_name((va_dtype)t));
+    VA_TRY_ALLOC(m->ctx, m->dtype_text, va_arena_strdup(m->arena, text.data ? text.data : ""));
+done:
+    va_strbuf_free(&text);
+    return st;
+}
+
+va_status va_model_open(va_ctx *ctx, const char *dir, va_model **model) {
+    va_status st = VA_OK;
+    va_model *m = NULL;
+    *model = NULL;
+    if (!va_path_is_dir(dir))
+        return va_fail(ctx, VA_ERR_FILE, "%s: expected a model folder (config.json, *.safetensors)",
+                       dir);
+    VA_TRY_ALLOC(ctx, m, calloc(1, sizeof *m));
+    m->ctx = ctx;
+    VA_TRY_ALLOC(ctx, m->arena, va_arena_create());
+    VA_TRY_ALLOC(ctx, m->dir, va_arena_strdup(m->arena, dir));
+    VA_TRY(load_config(m));
+    VA_TRY(load_tokenizer(m));
+    VA_TRY(va_safetensors_open_dir(ctx, dir, &m->files));
+    VA_TRY(survey_files(m));
+    *model = m;
+done:
+    if (st != VA_OK)
+        va_model_close(&m);
+    return st;
+}
+
+void va_model_close(va_model **model) {
+    va_model *m = *model;
+    *model = NULL;
+    if (!m)
+        return;
+    for (int64_t i = 0; i < m->n_weights; i++)
+        va_buffer_destroy(&m->weights[i].buffer);
+    free(m->weights);
+    va_tokenizer_free(&m->tokenizer);
+    va_safetensors_close(&m->files);
+    va_arena_destroy(&m->arena);
+    free(m);
+}
+
+const va_arch_config *va_model_config(const va_model *model) {
+    return &model->config;
+}
+
+va_tokenizer *va_model_tokenizer(va_model *model) {
+    return model->tokenizer;
+}
+
+const char *va_model_dir(const va_model *model) {
+    return model->dir;
+}
+
+int64_t va_model_param_count(const va_model *model) {
+    return model->param_count;
+}
+
+const char *va_model_dtype_text(const va_model *model) {
+    return model->dtype_text;
+}
+
+va_status va_model_attach(va_model *model, va_gpu *gpu) {
+    if (model->gpu && model->gpu != gpu)
+        return va_fail(model->ctx, VA_ERR_USAGE, "%s: the model is on another device already",
+                       model->dir);
+    model->gpu = gpu;
+    return VA_OK;
+}
+
+va_status model_probe_graph(va_model *m, int64_t n_blocks, bool unembed, va_graph **graph) {
+    va_status st = VA_OK;
+    va_node ids, node;
+    const va_site site = {.kind = VA_SITE_NORM, .layer = n_blocks, .position = VA_POS_ALL};
+    const va_arch_build_params params = {.n_seq = 1, .seq_len = 1, .sites = &site, .n_sites = 1};
+    *graph = NULL;
+    if (n_blocks < 0 || n_blocks > m->config.n_layer)
+        return va_fail(m->ctx, VA_ERR_USAGE, "%s: expected 0 to %lld blocks, got %lld", m->dir,
+                       (long long)m->config.n_layer, (long long)n_blocks);
+    VA_TRY_ALLOC(m->ctx, *graph, va_graph_create(m->ctx));
+    VA_TRY(va_arch_build(m->ctx, *graph, &m->config, &params, 1, &ids, &node));
+    if (unembed)
+        node = va_arch_unembed(*graph, &m->config, node);
+    va_graph_keep(*graph, node);
+    VA_TRY(va_graph_finish(*graph));
+done:
+    if (st != VA_OK)
+        va_graph_destroy(graph);
+    return st;
+}

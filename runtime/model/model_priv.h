@@ -1,0 +1,80 @@
+// model_priv.h: what the files of runtime/model share.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_MODEL_PRIV_H
+#define VKALIGN_MODEL_PRIV_H
+
+#include "vkalign/model.h"
+
+// A weight on the device, shared by all prompts of the model.
+typedef struct model_weight {
+    const char *name; // in the graph
+    va_buffer *buffer;
+    va_tensor tensor;
+} model_weight;
+
+struct va_model {
+    va_ctx *ctx;     // borrowed
+    va_arena *arena; // owns the configuration and all strings
+    const char *dir;
+    va_arch_config config;
+    va_safetensors *files;
+    va_tokenizer *tokenizer; // NULL: none
+    int64_t param_count;
+    const char *dtype_text;
+    va_gpu *gpu; // borrowed; NULL until attached
+    model_weight *weights;
+    int64_t n_weights, cap_weights;
+};
+
+// Rows that a site takes of each sequence.
+typedef struct prompt_site {
+    va_site site;         // as asked for
+    int64_t first, count; // resolved
+    va_node full;         // the value at all positions; of logits: of the selected rows
+    va_node node;         // at its position (mean taken), kept
+    int64_t rows, width;  // of node, for one sequence
+} prompt_site;
+
+struct va_prompt {
+    va_model *model;
+    va_arena *arena;
+    va_graph *graph;
+    int64_t n_seq, seq_len;
+    bool derivatives;
+    uint32_t modes; // bits 1 << va_mode
+    va_node ids;
+    prompt_site *sites;
+    int64_t n_sites;
+    va_buffer *rows_buffer; // embedding rows in use
+    va_tensor rows_tensor;
+    bool ran;
+};
+
+// -- weights --------------------------------------------------------------------------------------
+
+// The file's tensor for a graph weight, by its name or an alias; checked for shape and dtype.
+// VA_ERR_FORMAT when missing, VA_ERR_SHAPE when it does not fit: file, tensor, expected, got.
+va_status model_find_weight(va_model *m, const char *name, const va_tensor *expected,
+                            const va_file_tensor **found);
+// The embedding table, checked.
+va_status model_find_embedding(va_model *m, const va_file_tensor **found);
+// Every weight of the graph is in the files and fits.
+va_status model_check_weights(va_model *m, const va_graph *g);
+// The weight on the device, uploaded at the first call, checked for NaN and infinity.
+va_status model_get_weight(va_model *m, const char *name, const va_tensor *expected,
+                           va_tensor *tensor);
+// VA_ERR_NUMERIC naming tensor and index when data [n] holds NaN or infinity; base is added to
+// the index told.
+va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *data, int64_t n,
+                             int64_t base);
+
+// -- prompts --------------------------------------------------------------------------------------
+
+// A prompt with its graph built and finished, without a device.
+va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **prompt);
+// The forward pass, if it has not run since the ids were set; recorded.
+va_status prompt_forward(va_prompt *p);
+// A graph of n_blocks blocks and what follows, at one token; destroy it.
+va_status model_probe_graph(va_model *m, int64_t n_blocks, bool unembed, va_graph **graph);
+
+#endif
