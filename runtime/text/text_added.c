@@ -101,10 +101,14 @@ va_status text_added_read(va_tokenizer *tok, const va_json *added) {
         *(t->normalized ? &normalized_bytes : &raw_bytes) += t->content.n;
     }
     tok->n_added = n;
+    VA_TRY(text_pairs_init(tok, &tok->added_by_id, n));
     VA_TRY(trie_init(tok, &tok->raw_trie, raw_bytes));
     VA_TRY(trie_init(tok, &tok->normalized_trie, normalized_bytes));
     for (i = 0; i < n; i++) {
         const text_added_token *t = &tok->added[i];
+        if (t->normalized)
+            *text_pairs_at(&tok->added_by_id, t->id, 0) =
+                (struct text_pair){.a = t->id, .value = (int32_t)i};
         if (t->content.n > 0) // Strip may leave nothing of it
             trie_add(t->normalized ? &tok->normalized_trie : &tok->raw_trie, t->content,
                      (int32_t)i);

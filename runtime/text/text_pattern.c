@@ -61,6 +61,8 @@ static const char *engine_difference(const char *re) {
                 return NULL;
             if (strchr("wWbBhHRXKGQEZNOyYgk", *c))
                 return c - 1;
+            const char *brace = c[1] == '{' && strchr("pPx", *c) ? strchr(c, '}') : NULL;
+            c = brace ? brace : c; // its braces are no interval
             continue;
         }
         if (!in_class && *c == '}' && c[1] == '+')

@@ -178,6 +178,7 @@ struct va_tokenizer {
     text_bpe bpe;
     text_added_token *added;
     int64_t n_added;
+    text_pairs added_by_id; // (id, 0) -> index into added, of those that are normalized
     text_trie raw_trie, normalized_trie;
     text_norm norm[TEXT_MAX_STEPS];
     text_split split[TEXT_MAX_STEPS];

@@ -185,6 +185,13 @@ bool va_tokenizer_is_special(const va_tokenizer *tok, int32_t id) {
     return va_tokenizer_token(tok, id) && tok->vocab.flags[id] & TEXT_IS_SPECIAL;
 }
 
+// What the decoders see: an added token that is searched for in normalised text is normalised here
+// too (as in HF tokenizers since 2026), so that the decoders undo what the normalizers did.
+static text_str decoder_input(const va_tokenizer *tok, int32_t id) {
+    const struct text_pair *p = text_pairs_at(&tok->added_by_id, id, 0);
+    return p->a < 0 ? tok->vocab.token[id] : tok->added[p->value].content;
+}
+
 va_status va_tokenizer_decode(va_tokenizer *tok, va_arena *arena, const int32_t *ids, int64_t n,
                               bool skip_special, char **text) {
     va_status st = VA_OK;
@@ -200,7 +207,7 @@ va_status va_tokenizer_decode(va_tokenizer *tok, va_arena *arena, const int32_t 
             goto done;
         }
         if (!skip_special || !va_tokenizer_is_special(tok, ids[i]))
-            list[kept++] = tok->vocab.token[ids[i]];
+            list[kept++] = decoder_input(tok, ids[i]);
     }
     VA_TRY(text_decode_tokens(tok, list, kept, &out));
     if (out.len > 0 && memchr(out.data, 0, (size_t)out.len)) {
