@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
@@ -137,6 +138,8 @@ int gpu_queue_family(VkPhysicalDevice physical, uint32_t *timestamp_bits) {
     return best;
 }
 
+// The largest device-local heap. Drivers that run on the CPU report a token heap (lavapipe and
+// SwiftShader 2 GiB) and allocate beyond it, so there it is three quarters of the host's memory.
 static void describe_memory(VkPhysicalDevice physical, va_gpu_info *info) {
     VkPhysicalDeviceMemoryProperties memory;
     vkGetPhysicalDeviceMemoryProperties(physical, &memory);
@@ -145,6 +148,9 @@ static void describe_memory(VkPhysicalDevice physical, va_gpu_info *info) {
             info->memory_bytes =
                 VA_MAX(info->memory_bytes,
                        (int64_t)VA_MIN(memory.memoryHeaps[i].size, (uint64_t)INT64_MAX));
+    int64_t pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    if (info->kind == VA_GPU_CPU && pages > 0)
+        info->memory_bytes = VA_MAX(info->memory_bytes, pages / 4 * 3 * page_bytes);
 }
 
 static va_gpu_kind kind_of(VkPhysicalDeviceType type) {
