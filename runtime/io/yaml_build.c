@@ -102,7 +102,7 @@ static va_status attach(va_yaml_builder *b, va_yaml *node, va_yaml_extent size, 
     if (f->extent.n_nodes > b->limits.max_nodes)
         return FAIL_MARK(b, place, "more than %lld nodes once aliases are expanded",
                          (long long)b->limits.max_nodes);
-    if (b->depth + size.height - 1 > b->limits.max_depth)
+    if (b->depth + size.height > b->limits.max_depth)
         return FAIL_MARK(b, place, "nested deeper than %d levels once aliases are expanded",
                          b->limits.max_depth);
     if (f->node->kind == VA_YAML_MAP && !f->pending) {
@@ -141,7 +141,7 @@ static va_status on_scalar(va_yaml_builder *b, const yaml_event_t *e) {
     int index;
     const char *text = (const char *)e->data.scalar.value;
     size_t length = e->data.scalar.length;
-    const va_yaml_extent size = {1, 1};
+    const va_yaml_extent size = {1, 0};
     VA_TRY(check_tag(b, e->data.scalar.tag, e->start_mark, &string));
     if (memchr(text, '\0', length))
         VA_TRY(FAIL_MARK(b, e->start_mark, "a NUL character (\\0) in a string is not supported"));
