@@ -1,0 +1,79 @@
+// experiment.h: YAML -> typed experiment -> plan (opens no device) -> run (parses nothing) -> results.
+// The format is documented in experiments/schema.json; results in experiments/results.schema.json.
+// Depends on probe.h, metric.h, report.h and below.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_EXPERIMENT_H
+#define VKALIGN_EXPERIMENT_H
+
+#include "vkalign/base.h"
+#include "vkalign/gpu.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct va_experiment va_experiment;
+
+// One thing that is wrong in the experiment file (or in a --set, then file is "--set").
+typedef struct va_diagnostic {
+    const char *file;
+    int line, col;       // 1-based; 0 when there is no place
+    const char *message; // what, expected, got
+    const char *hint;    // "" or what to do
+} va_diagnostic;
+
+typedef struct va_experiment_params {
+    const char *path;
+    const char *const *sets; // "model.path=DIR": dotted key, YAML value; paths in it are relative
+    int64_t n_sets;          // to the working directory, those in the file to the file's folder
+    const char *tool_version; // recorded with the results; NULL: "unknown"
+} va_experiment_params;
+
+// Reads, checks and plans: the schema, names and references, and, when the model's folder can be
+// opened, layers, sites and tokens against it. All errors are collected: VA_ERR_SPEC when any is
+// the experiment file's; a model or concept file that cannot be used gives VA_ERR_FILE etc. The
+// experiment is returned also on failure (to read its diagnostics), unless memory ran out.
+va_status va_experiment_load(va_ctx *ctx, const va_experiment_params *params,
+                             va_experiment **experiment);
+void va_experiment_free(va_experiment **experiment);
+int64_t va_experiment_diagnostics(const va_experiment *experiment, const va_diagnostic **list);
+const char *va_experiment_name(const va_experiment *experiment);
+const char *va_experiment_output(const va_experiment *experiment); // as the file says
+
+typedef struct va_plan_summary {
+    int64_t n_units;      // pieces of work that are saved one by one
+    int64_t n_captures;   // texts run for classifiers
+    int64_t n_directions;
+    int64_t n_results;
+    double flop;
+    int64_t weight_bytes; // device memory of weights
+    int64_t device_bytes; // planned peak of device memory, weights included
+} va_plan_summary;
+va_plan_summary va_experiment_plan(const va_experiment *experiment);
+// The plan as text for people.
+void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out);
+// The JSON schema of experiment files, made from the same table that checks them; pretty-printed.
+void va_experiment_schema(va_strbuf *out);
+
+typedef struct va_run_params {
+    const char *out_dir;   // NULL: the experiment's own
+    bool resume;           // reuse units of an interrupted run that still fit
+    va_gpu_params gpu;
+} va_run_params;
+
+typedef struct va_run_summary {
+    int64_t n_units, n_done, n_reused, n_failed;
+    double seconds;
+    int64_t device_peak_bytes;
+} va_run_summary;
+
+// Runs unit by unit, each saved as it ends; then writes results.json, report.md, report.html,
+// vectors.safetensors, experiment.yaml and log.jsonl. VA_ERR_PARTIAL when some units failed,
+// VA_ERR_INTERRUPTED after va_interrupt (saved units stay for resume).
+va_status va_experiment_run(va_ctx *ctx, va_experiment *experiment, const va_run_params *params,
+                            va_run_summary *summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,117 @@
+// experiment.c: loading an experiment: YAML tree, overrides, typed spec, plan.
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "plan.h"
+
+// model.path relative to the experiment's folder, unless it came from --set or is absolute.
+static void resolve_model_path(va_experiment *e)
+{
+    va_spec *s = &e->spec;
+    const char *slash = strrchr(e->path, '/');
+    if (s->model_path[0] != '/' && slash && strcmp(s->model_place.file, "--set") != 0)
+        s->model_path = va_arena_printf(e->arena, "%.*s/%s", (int)(slash - e->path), e->path,
+                                        s->model_path);
+}
+
+static va_status read_spec(va_experiment *e, const va_experiment_params *params)
+{
+    va_status st = VA_OK;
+    va_yaml *root = NULL;
+    va_strbuf text = {0};
+    VA_TRY(va_yaml_load(e->ctx, e->arena, params->path, NULL, &root));
+    va_spec_override(&e->diag, root, params->sets, params->n_sets);
+    VA_TRY(va_spec_read(e->ctx, &e->diag, root, e->path, &e->spec));
+    if (e->diag.n > 0)
+        goto done;
+    va_spec_check(&e->diag, &e->spec);
+    resolve_model_path(e);
+    va_yaml_write(root, &text);
+    VA_TRY_ALLOC(e->ctx, e->resolved, va_arena_strdup(e->arena, text.data ? text.data : ""));
+done:
+    va_strbuf_free(&text);
+    return st;
+}
+
+va_status va_experiment_load(va_ctx *ctx, const va_experiment_params *params,
+                             va_experiment **experiment)
+{
+    va_status st = VA_OK;
+    va_arena *arena = va_arena_create();
+    va_experiment *e = arena ? VA_NEW(arena, va_experiment) : NULL;
+    *experiment = e;
+    if (!e) {
+        va_arena_destroy(&arena);
+        return va_fail(ctx, VA_ERR_MEMORY, "out of host memory");
+    }
+    e->ctx = ctx;
+    e->arena = e->diag.arena = arena;
+    e->path = va_arena_strdup(arena, params->path);
+    e->tool_version = params->tool_version ? params->tool_version : "unknown";
+    VA_TRY(read_spec(e, params));
+    if (e->diag.n == 0)
+        VA_TRY(va_plan_make(e));
+done:
+    if (e->diag.n > 0 && (st == VA_OK || st == VA_ERR_SPEC || st == VA_ERR_USAGE))
+        st = va_fail(ctx, VA_ERR_SPEC, "%s: %lld mistake%s", params->path, (long long)e->diag.n,
+                     e->diag.n == 1 ? "" : "s");
+    return st;
+}
+
+void va_experiment_free(va_experiment **experiment)
+{
+    if (!*experiment)
+        return;
+    va_arena *arena = (*experiment)->arena;
+    va_plan_free(&(*experiment)->plan);
+    va_arena_destroy(&arena);
+    *experiment = NULL;
+}
+
+int64_t va_experiment_diagnostics(const va_experiment *experiment, const va_diagnostic **list)
+{
+    *list = experiment->diag.item;
+    return experiment->diag.n;
+}
+
+const char *va_experiment_name(const va_experiment *experiment)
+{
+    return experiment->spec.name;
+}
+
+const char *va_experiment_output(const va_experiment *experiment)
+{
+    return experiment->spec.output;
+}
+
+va_plan_summary va_experiment_plan(const va_experiment *experiment)
+{
+    return experiment->plan.summary;
+}
+
+void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out)
+{
+    const va_experiment *e = experiment;
+    const va_plan_summary *s = &e->plan.summary;
+    const va_arch_config *config = va_model_config(e->plan.model);
+    char weights[32], total[32];
+    va_strbuf_printf(out, "experiment  %s (%s)\n", e->spec.name, e->path);
+    va_strbuf_printf(out, "model       %s: %s, %lld layers, width %lld, %s\n", e->spec.model_path,
+                     config->family, (long long)config->n_layer, (long long)config->d_model,
+                     va_model_dtype_text(e->plan.model));
+    va_strbuf_printf(out, "concepts    %lld, prompts %lld, layers %lld\n",
+                     (long long)e->spec.n_concepts, (long long)e->spec.prompts.n,
+                     (long long)e->spec.n_layers);
+    va_strbuf_printf(out, "units       %lld: %lld texts captured at %lld sites, %lld directions\n",
+                     (long long)s->n_units, (long long)s->n_captures, (long long)e->plan.n_sites,
+                     (long long)s->n_directions);
+    va_strbuf_printf(out, "results     %lld, of %lld metrics each\n", (long long)s->n_results,
+                     (long long)e->spec.n_metrics);
+    va_strbuf_printf(out, "work        %.3g GFLOP\n", s->flop / 1e9);
+    va_strbuf_printf(out, "memory      %s of weights (%lld blocks), %s on the device at the peak\n",
+                     va_format_bytes(weights, s->weight_bytes), (long long)e->plan.n_blocks,
+                     va_format_bytes(total, s->device_bytes));
+    for (int64_t i = 0; i < e->plan.n_units; i++)
+        va_strbuf_printf(out, "  %-40s %8.3g GFLOP\n", e->plan.units[i].name,
+                         e->plan.units[i].flop / 1e9);
+}

@@ -1,0 +1,193 @@
+// store.c: the units' folder: lock, unit files, log.
+// SPDX-License-Identifier: Apache-2.0
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+typedef struct va_store_unit {
+    va_safetensors *tensors;
+    va_json *record;
+    const char *error;
+} va_store_unit;
+
+struct va_store {
+    va_ctx *ctx;
+    va_arena *arena;
+    const char *dir, *key, *log_path;
+    int lock;
+    FILE *log;
+    va_store_unit *unit;
+    int64_t n_units;
+};
+
+static char *unit_path(va_arena *arena, const char *dir, int64_t i)
+{
+    return va_arena_printf(arena, "%s/%05lld.safetensors", dir, (long long)i);
+}
+
+static void remove_contents(va_arena *arena, const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *entry; d && (entry = readdir(d));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "lock") != 0)
+            unlink(va_path_join(arena, dir, entry->d_name));
+    if (d)
+        closedir(d);
+}
+
+static va_status take_lock(va_store *s)
+{
+    const char *path = va_path_join(s->arena, s->dir, "lock");
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (s->lock < 0)
+        return va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be created: %s", path, strerror(errno));
+    if (flock(s->lock, LOCK_EX | LOCK_NB) != 0)
+        return va_fail(s->ctx, VA_ERR_USAGE, "%s: another run is writing to this folder", s->dir);
+    return VA_OK;
+}
+
+// Opens a unit's file when it is whole and of this key; anything else is as if it were not there.
+static bool open_unit(va_store *s, va_ctx *ctx, int64_t i)
+{
+    va_store_unit *u = &s->unit[i];
+    if (va_safetensors_open(ctx, unit_path(s->arena, s->dir, i), &u->tensors) != VA_OK)
+        return false;
+    const char *key = va_safetensors_metadata(u->tensors, "key");
+    const char *record = va_safetensors_metadata(u->tensors, "record");
+    if (key && record && strcmp(key, s->key) == 0 &&
+        va_json_parse(ctx, "unit record", record, (int64_t)strlen(record), &u->record) == VA_OK)
+        return true;
+    va_safetensors_close(&u->tensors);
+    return false;
+}
+
+static int64_t open_units(va_store *s)
+{
+    va_ctx *quiet = va_ctx_create(NULL); // a missing file is no error here
+    int64_t n = 0, stale = 0;
+    for (int64_t i = 0; i < s->n_units && quiet; i++) {
+        bool there = va_path_exists(unit_path(s->arena, s->dir, i));
+        n += there && open_unit(s, quiet, i);
+        stale += there && !s->unit[i].tensors;
+    }
+    va_ctx_destroy(&quiet);
+    if (stale > 0)
+        va_log(s->ctx, VA_LOG_WARN, "%s: %lld saved units are of another experiment, model, device "
+               "or version, and are done again", s->dir, (long long)stale);
+    return n;
+}
+
+va_status va_store_open(va_ctx *ctx, const char *out_dir, const char *key, bool resume,
+                        int64_t n_units, va_store **store)
+{
+    va_status st = VA_OK;
+    va_arena *arena = va_arena_create();
+    va_store *s = NULL;
+    VA_TRY_ALLOC(ctx, s, arena ? VA_NEW(arena, va_store) : NULL);
+    *s = (va_store){.ctx = ctx, .arena = arena, .lock = -1, .n_units = n_units};
+    *store = s;
+    s->dir = va_path_join(arena, out_dir, "units");
+    s->key = va_arena_strdup(arena, key);
+    VA_TRY_ALLOC(ctx, s->unit, VA_NEW_ARRAY(arena, va_store_unit, n_units));
+    VA_TRY(va_make_dirs(ctx, s->dir));
+    VA_TRY(take_lock(s));
+    if (!resume)
+        remove_contents(arena, s->dir);
+    int64_t n = open_units(s);
+    if (resume)
+        va_log(ctx, VA_LOG_INFO, "%lld of %lld units were saved by an earlier run", (long long)n,
+               (long long)n_units);
+    s->log_path = va_path_join(arena, s->dir, "log.jsonl");
+    s->log = fopen(s->log_path, "a");
+    if (!s->log)
+        st = va_fail(ctx, VA_ERR_FILE, "%s: cannot be written: %s", s->log_path, strerror(errno));
+done:
+    if (st != VA_OK && !s)
+        va_arena_destroy(&arena);
+    else if (st != VA_OK)
+        va_store_close(store, false);
+    return st;
+}
+
+void va_store_close(va_store **store, bool clear)
+{
+    va_store *s = *store;
+    if (!s)
+        return;
+    for (int64_t i = 0; s->unit && i < s->n_units; i++) {
+        va_json_free(&s->unit[i].record);
+        va_safetensors_close(&s->unit[i].tensors);
+    }
+    if (s->log)
+        fclose(s->log);
+    if (clear) {
+        remove_contents(s->arena, s->dir);
+        unlink(va_path_join(s->arena, s->dir, "lock"));
+        rmdir(s->dir);
+    }
+    if (s->lock >= 0)
+        close(s->lock);
+    va_arena *arena = s->arena;
+    va_arena_destroy(&arena);
+    *store = NULL;
+}
+
+va_status va_store_put(va_store *s, int64_t i, const va_file_tensor *tensors, int64_t n,
+                       const va_json *record)
+{
+    va_status st = VA_OK;
+    char *text = NULL;
+    VA_TRY_ALLOC(s->ctx, text, va_json_print(record, false));
+    const char *const meta[][2] = {{"key", s->key}, {"record", text}};
+    VA_TRY(va_safetensors_write(s->ctx, unit_path(s->arena, s->dir, i), tensors, n, meta,
+                                VA_COUNT(meta)));
+    if (!open_unit(s, s->ctx, i))
+        st = va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be read back",
+                     unit_path(s->arena, s->dir, i));
+done:
+    free(text);
+    return st;
+}
+
+void va_store_fail(va_store *s, int64_t i, const char *error)
+{
+    s->unit[i].error = va_arena_strdup(s->arena, error);
+}
+
+const va_safetensors *va_store_tensors(const va_store *s, int64_t i)
+{
+    return s->unit[i].tensors;
+}
+
+const va_json *va_store_record(const va_store *s, int64_t i)
+{
+    return s->unit[i].record;
+}
+
+const char *va_store_error(const va_store *s, int64_t i)
+{
+    return s->unit[i].error;
+}
+
+va_status va_store_log(va_store *s, const va_json *event)
+{
+    char *text = va_json_print(event, false);
+    bool ok = text && fprintf(s->log, "%s\n", text) > 0 && fflush(s->log) == 0;
+    free(text);
+    return ok ? VA_OK
+              : va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be written: %s", s->log_path,
+                        strerror(errno));
+}
+
+const char *va_store_log_path(const va_store *s)
+{
+    return s->log_path;
+}
