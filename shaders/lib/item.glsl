@@ -8,9 +8,7 @@ uint group_index()
     return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
 }
 
-uint item_index()
-{
-    return group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-}
+// A macro, because gl_WorkGroupSize is 1 in functions that stand before the layout.
+#define item_index() (group_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x)
 
 #endif

@@ -3,9 +3,10 @@
 // Forward and jvp use a and b, vjp hands dy on as a. All [n].
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer B { float b[]; };
 layout(set = 0, binding = 2) buffer Y { float y[]; };

@@ -3,10 +3,11 @@
 // An id beyond the whole table gives NaN, never another row.
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 #include "weight.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer Table { uint table[]; };
 layout(set = 0, binding = 1) readonly buffer Ids { uint ids[]; };
 layout(set = 0, binding = 2) writeonly buffer Y { float y[]; };

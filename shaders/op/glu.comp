@@ -8,15 +8,16 @@
 // variants: FORWARD JVP VJP_GATE VJP_UP
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 #include "math.glsl"
 
+layout(local_size_x = LOCAL) in;
 layout(constant_id = 0) const uint ACT = 0; // values of va_act
 #define GELU_TANH 0u
 #define GELU 1u
 #define SILU 2u
 
-layout(local_size_x = 256) in;
 layout(push_constant) uniform Push
 {
     uint n, row, k, has_gate, has_up, accumulate;

@@ -1,14 +1,16 @@
 #version 450
 // linear.comp: matmul with tiles in shared memory, for GPUs: the `scalar` kernel.
 // A workgroup makes BM x BN outputs, an invocation TM x TN of them, BK of the inner index at a time.
-// (BM / TM) (BN / TN) = 256. Sums run over the inner index in order.
+// (BM / TM) (BN / TN) = LOCAL = 256. Sums run over the inner index in order.
 // variants: NT NN
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 #include "matmul.glsl"
 #include "weight.glsl"
 
+layout(local_size_x = LOCAL) in;
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
 layout(constant_id = 2) const uint BM = 64;
 layout(constant_id = 3) const uint BN = 64;
@@ -16,7 +18,6 @@ layout(constant_id = 4) const uint BK = 16;
 layout(constant_id = 5) const uint TM = 4;
 layout(constant_id = 6) const uint TN = 4;
 
-layout(local_size_x = 256) in;
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
@@ -28,7 +29,7 @@ shared float tile_w[BK * (BN + 1)];
 
 void load_a(uint first_row, uint first_k)
 {
-    for (uint e = gl_LocalInvocationID.x; e < BM * BK; e += 256) {
+    for (uint e = gl_LocalInvocationID.x; e < BM * BK; e += LOCAL) {
         uint k = first_k + e % BK, r = first_row + e / BK;
         bool inside = k < n_inner && r < n_rows;
         tile_a[e % BK * (BM + 1) + e / BK] =
@@ -38,7 +39,7 @@ void load_a(uint first_row, uint first_k)
 
 void load_w(uint first_col, uint first_k)
 {
-    for (uint e = gl_LocalInvocationID.x; e < BN * BK; e += 256) {
+    for (uint e = gl_LocalInvocationID.x; e < BN * BK; e += LOCAL) {
 #ifdef NT
         uint in_k = e % BK, in_c = e / BK;
 #else

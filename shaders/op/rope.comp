@@ -4,9 +4,10 @@
 // One kernel for all: jvp has rows of k heads-vectors, vjp turns back (s -> -s).
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer Table { vec2 table[]; }; // [T, R/2] (cos, sin)
 layout(set = 0, binding = 2) buffer Y { float y[]; };

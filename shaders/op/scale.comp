@@ -2,9 +2,10 @@
 // scale.comp: y = factor x; with `accumulate`, y += factor x. Forward, jvp and vjp alike. [n]
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) buffer Y { float y[]; };
 layout(push_constant) uniform Push

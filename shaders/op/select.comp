@@ -6,9 +6,10 @@
 // variants: ROWS BACK
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer In { float src[]; };
 layout(set = 0, binding = 1) buffer Out { float dst[]; };
 layout(push_constant) uniform Push

@@ -6,10 +6,11 @@
 // variants: FORWARD DERIV
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#define LOCAL 256
 #include "item.glsl"
 #include "math.glsl"
 
-layout(local_size_x = 256) in;
+layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(push_constant) uniform Push
 {

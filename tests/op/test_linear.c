@@ -1,0 +1,126 @@
+// libs: va_op
+// test_linear.c: the product with a weight against its reference.
+// SPDX-License-Identifier: Apache-2.0
+#include "op_check.h"
+
+#include <math.h>
+
+#define WEIGHT(type, n0, n1)                                                                       \
+    {                                                                                              \
+        .dtype = type, .n_dim = 2, .shape = { n0, n1 }                                             \
+    }
+#define BIAS(type, n0)                                                                             \
+    {                                                                                              \
+        .dtype = type, .n_dim = 1, .shape = { n0 }                                                 \
+    }
+
+// Odd sizes on every side, rows from one to many, every dtype.
+static void test_shapes(void **state) {
+    static const struct {
+        int64_t M, k, n_in, n_out;
+    } sizes[] = {{1, 1, 1, 1},   {1, 3, 3, 5},    {2, 17, 36, 131}, {7, 3, 131, 36},
+                 {1, 1, 257, 9}, {5, 17, 64, 64}, {3, 3, 131, 257}, {9, 1, 24, 40}};
+    static const va_dtype dtypes[] = {VA_F32, VA_BF16, VA_F16};
+    for (int64_t i = 0; i < VA_COUNT(sizes); i++)
+        for (int64_t t = 0; t < VA_COUNT(dtypes); t++) {
+            op_case c = {.op = VA_OP_LINEAR,
+                         .x = {OP_F32_2(sizes[i].M, sizes[i].n_in),
+                               WEIGHT(dtypes[t], sizes[i].n_out, sizes[i].n_in)},
+                         .k = sizes[i].k,
+                         .seed = (uint64_t)(i * 3 + t)};
+            op_check_device(*state, &c);
+        }
+}
+
+static void test_formulas_and_nan(void **state) {
+    op_case c = {.op = VA_OP_LINEAR,
+                 .x = {OP_F32_2(3, 11), WEIGHT(VA_F32, 7, 11), BIAS(VA_F32, 7)}};
+    op_check_all(*state, &c);
+}
+
+// Heads on either side, bias of every dtype, accumulation.
+static void test_heads_and_bias(void **state) {
+    static const va_dtype dtypes[] = {VA_F32, VA_BF16, VA_F16};
+    for (int64_t t = 0; t < VA_COUNT(dtypes); t++) {
+        op_case split = {.op = VA_OP_LINEAR,
+                         .attr = {.heads = 6},
+                         .x = {OP_F32_2(5, 24), WEIGHT(VA_BF16, 60, 24), BIAS(dtypes[t], 60)},
+                         .accumulate = 1};
+        op_check_device(*state, &split);
+        op_case merge = {.op = VA_OP_LINEAR,
+                         .x = {OP_F32_3(5, 6, 10), WEIGHT(dtypes[t], 24, 60)},
+                         .accumulate = 1};
+        op_check_device(*state, &merge);
+    }
+    op_case absent = {
+        .op = VA_OP_LINEAR, .x = {OP_F32_2(5, 24), WEIGHT(VA_F32, 7, 24)}, .no_tangent = 1};
+    op_check_device(*state, &absent);
+}
+
+// Many rows and columns: the kernels' large tiles, and cuts along the rows.
+static void test_large(void **state) {
+    op_case c = {.op = VA_OP_LINEAR,
+                 .x = {OP_F32_2(11, 133), WEIGHT(VA_BF16, 1027, 133)},
+                 .k = 97,
+                 .accumulate = 1,
+                 .tolerance = 5e-6}; // sums of 1027 terms in vjp
+    op_check_device(*state, &c);
+}
+
+// Heavy cancellation: the error stays below n eps sum |x w|, whatever the kernel.
+static void test_cancellation(void **state) {
+    enum { N = 2560 };
+    float *x = calloc(N, sizeof *x), *w = calloc(N, sizeof *w);
+    double sum = 0, magnitude = 0;
+    va_rng rng = va_rng_make(7, 7);
+    for (int i = 0; i < N; i++) {
+        x[i] = (float)(1e4 * va_rng_normal(&rng));
+        w[i] = (i % 2 ? 1.f : -1.f) * (float)fabs(va_rng_normal(&rng));
+        sum += (double)x[i] * w[i];
+        magnitude += fabs((double)x[i] * w[i]);
+    }
+    va_tensor in[VA_OP_MAX_IN] = {OP_F32_2(1, N), OP_F32_2(1, N)}, y;
+    va_op_attr attr = {0};
+    float *got = op_run_forward(*state, VA_OP_LINEAR, &attr, in, (const void *[]){x, w}, &y);
+    assert_true(fabs(got[0] - sum) <= 6e-8 * sqrt(N) * magnitude);
+    free(got);
+    free(x);
+    free(w);
+}
+
+// 160 MB: larger than one binding of lavapipe, cut into ranges of rows there.
+static void test_weight_of_many_bindings(void **state) {
+    op_case c = {.op = VA_OP_LINEAR,
+                 .x = {OP_F32_2(2, 999), WEIGHT(VA_F32, 40000, 999)},
+                 .k = 1,
+                 .accumulate = 1,
+                 .tolerance = 3e-5}; // sums of 40000 terms in vjp: eps sqrt(n) and some
+    op_check_device(*state, &c);
+}
+
+static void test_refusals(void **state) {
+    va_ctx *ctx = va_gpu_ctx(*state);
+    const va_op *op = va_op_get(VA_OP_LINEAR);
+    va_tensor y, aux, x[VA_OP_MAX_IN] = {OP_F32_2(3, 5), OP_F32_2(4, 6)};
+    va_op_attr attr = {0}, heads = {.heads = 3};
+    assert_error(ctx, VA_ERR_SHAPE, "linear: W: expected [any, 5]",
+                 op->infer(ctx, &attr, x, &y, &aux));
+    x[1].shape[1] = 5;
+    assert_error(ctx, VA_ERR_SHAPE, "4 outputs do not make 3 heads",
+                 op->infer(ctx, &heads, x, &y, &aux));
+    x[1].dtype = VA_F64;
+    assert_error(ctx, VA_ERR_SHAPE, "F64", op->infer(ctx, &attr, x, &y, &aux));
+    x[1].dtype = VA_F32;
+    va_op_call call = {.gpu = *state, .attr = &attr, .x = {x[0], x[1]}};
+    assert_error(ctx, VA_ERR_SHAPE, "linear: input 0 is needed and absent", op->forward(&call));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes),         cmocka_unit_test(test_formulas_and_nan),
+        cmocka_unit_test(test_heads_and_bias), cmocka_unit_test(test_large),
+        cmocka_unit_test(test_cancellation),   cmocka_unit_test(test_weight_of_many_bindings),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests_name("linear", tests, op_test_setup, op_test_teardown);
+}
