@@ -1,0 +1,240 @@
+// graph_derive.c: the jvp and vjp sweeps, recorded from a plan.
+//
+// jvp: nodes in order, each tangent dy_n = sum_i (d n / d in_i) dx_i. vjp: nodes in reverse; when a
+// node is reached all its differentiated consumers have been, so its cotangent is complete and is
+// passed on to its inputs. The first contribution to a cotangent overwrites, later ones add.
+// SPDX-License-Identifier: Apache-2.0
+#include "graph_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// A sweep while it is recorded.
+typedef struct sweep {
+    va_graph *g;
+    const sweep_plan *p;
+    const va_block *to;   // the caller's block at p->to
+    const va_block *from; // [p->n_from]
+    uint8_t *filled;      // vjp: [n_nodes] has a contribution already
+} sweep;
+
+// Makes the pool large enough for a plan. On failure what was there may be gone.
+static va_status grow_pool(va_graph *g, const sweep_plan *p) {
+    if (p->n_slots > g->n_pool) {
+        va_buffer **grown = realloc(g->pool, (size_t)p->n_slots * sizeof *grown);
+        if (!grown)
+            return va_fail(g->ctx, VA_ERR_MEMORY, "out of host memory for a sweep");
+        g->pool = grown;
+        while (g->n_pool < p->n_slots)
+            g->pool[g->n_pool++] = NULL;
+    }
+    for (int32_t s = 0; s < p->n_slots; s++) {
+        if (g->pool[s] && va_buffer_size(g->pool[s]) >= p->slot_bytes[s])
+            continue;
+        va_buffer_destroy(&g->pool[s]);
+        va_status st = va_buffer_create(g->gpu, p->slot_bytes[s], "sweep slot", &g->pool[s]);
+        if (st != VA_OK)
+            return st;
+    }
+    return VA_OK;
+}
+
+static va_status reserve_pool(va_graph *g, const sweep_plan *p) {
+    va_status st = grow_pool(g, p);
+    if (st == VA_ERR_MEMORY) { // other plans' slots may be in the way
+        for (int32_t s = 0; s < g->n_pool; s++)
+            va_buffer_destroy(&g->pool[s]);
+        st = grow_pool(g, p);
+    }
+    return st;
+}
+
+// The tangent or cotangent of node n, in the caller's block or in its slot.
+static va_status derivative_at(const sweep *s, va_node n, va_tensor *t) {
+    va_status st = va_graph_derivative(s->g, n, s->p->k, t);
+    if (st != VA_OK)
+        return st;
+    int64_t bytes = va_tensor_bytes(t);
+    const va_block *end = n == s->p->to ? s->to : NULL;
+    for (int64_t i = 0; i < s->p->n_from && !end; i++)
+        end = n == s->p->from[i] ? &s->from[i] : NULL;
+    va_slice all = end ? end->mem : va_buffer_all(s->g->pool[s->p->slot[n]]);
+    t->mem = va_slice_at(all, 0, bytes);
+    return VA_OK;
+}
+
+// The derivative call of node n, without dx.
+static va_status derivative_call(const sweep *s, va_node n, va_op_call *c) {
+    const node *nd = &s->g->nodes[n];
+    *c = va_graph_call(s->g, n);
+    c->mode = s->p->mode;
+    c->k = s->p->k;
+    if (s->p->scratch_slot[n] != NO_SLOT)
+        c->scratch = va_buffer_all(s->g->pool[s->p->scratch_slot[n]]);
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        if (nd->in[i] != VA_NODE_NONE && s->g->nodes[nd->in[i]].kind == NODE_WEIGHT &&
+            !va_tensor_present(&c->x[i]))
+            return va_fail(s->g->ctx, VA_ERR_USAGE, "weight %s was not bound",
+                           s->g->nodes[nd->in[i]].name);
+    return derivative_at(s, n, &c->dy);
+}
+
+static va_status check_scratch(const sweep *s, const node *nd, const va_op_call *c) {
+    int64_t need = va_graph_scratch(nd, c, s->p->pass);
+    if (need <= c->scratch.size_bytes)
+        return VA_OK;
+    return va_fail(s->g->ctx, VA_ERR_MEMORY, "the op asks for %lld bytes of scratch, planned %lld",
+                   (long long)need, (long long)c->scratch.size_bytes);
+}
+
+static bool is_active(const sweep *s, const node *nd, int i) {
+    return va_graph_diff_in(nd, s->p->mode) >> i & 1 && nd->in[i] != VA_NODE_NONE &&
+           s->p->active[nd->in[i]];
+}
+
+static va_status jvp_node(const sweep *s, va_node n) {
+    va_status st = VA_OK;
+    const node *nd = &s->g->nodes[n];
+    va_op_call c;
+    VA_TRY(derivative_call(s, n, &c));
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        if (is_active(s, nd, i))
+            VA_TRY(derivative_at(s, nd->in[i], &c.dx[i]));
+    VA_TRY(check_scratch(s, nd, &c));
+    VA_TRY(nd->op->jvp(&c));
+done:
+    return st;
+}
+
+// Inputs that are one and the same node must not be written by one call: each call takes the first
+// of every node that is left.
+static va_status vjp_node(const sweep *s, va_node n) {
+    va_status st = VA_OK;
+    const node *nd = &s->g->nodes[n];
+    bool left[VA_OP_MAX_IN];
+    int n_left = 0;
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        n_left += left[i] = is_active(s, nd, i);
+    while (n_left > 0) {
+        va_op_call c;
+        VA_TRY(derivative_call(s, n, &c));
+        for (int i = 0; i < VA_OP_MAX_IN; i++) {
+            bool taken = false;
+            for (int j = 0; j < i; j++)
+                taken = taken || (c.dx[j].n_dim > 0 && nd->in[j] == nd->in[i]);
+            if (!left[i] || taken)
+                continue;
+            VA_TRY(derivative_at(s, nd->in[i], &c.dx[i]));
+            c.accumulate[i] = s->filled[nd->in[i]];
+            left[i] = false;
+            n_left--;
+        }
+        VA_TRY(check_scratch(s, nd, &c));
+        VA_TRY(nd->op->vjp(&c));
+        for (int i = 0; i < VA_OP_MAX_IN; i++)
+            if (c.dx[i].n_dim > 0)
+                s->filled[nd->in[i]] = 1;
+    }
+done:
+    return st;
+}
+
+// The caller's block at node n: [M, k, d] with d elements to a row.
+static va_status check_block(const va_graph *g, va_node n, const va_block *b, int64_t k) {
+    const va_tensor *y = &g->nodes[n].y;
+    int64_t rows = y->shape[0], width = va_tensor_elems(y) / rows;
+    if (b->T == rows && b->d == width && b->k == k && b->mem.buffer &&
+        b->mem.size_bytes >= va_block_bytes(rows, k, width))
+        return VA_OK;
+    return va_fail(g->ctx, VA_ERR_SHAPE,
+                   "block at %s: expected [%lld, %lld, %lld], got [%lld, %lld, %lld] of %lld bytes",
+                   g->nodes[n].name, (long long)rows, (long long)k, (long long)width,
+                   (long long)b->T, (long long)b->k, (long long)b->d, (long long)b->mem.size_bytes);
+}
+
+static va_status begin(va_graph *g, va_pass pass, va_mode mode, va_node to,
+                       const va_block *to_block, const va_node *from, int64_t n_from,
+                       const va_block *from_block, sweep *s) {
+    va_status st = VA_OK;
+    *s = (sweep){.g = g, .to = to_block, .from = from_block};
+    if (!g->ran)
+        return va_fail(g->ctx, VA_ERR_USAGE, "va_graph_forward comes before derivatives");
+    VA_TRY(va_graph_get_plan(g, pass, mode, from, n_from, to, to_block->k, &s->p));
+    VA_TRY(check_block(g, to, to_block, s->p->k));
+    for (int64_t i = 0; i < n_from; i++)
+        VA_TRY(check_block(g, from[i], &from_block[i], s->p->k));
+    int64_t limit = va_gpu_get_info(g->gpu)->max_range_bytes;
+    if (s->p->largest_bytes > limit)
+        VA_TRY(va_fail(g->ctx, VA_ERR_MEMORY,
+                       "%lld vectors make a tensor of %lld bytes, but the device binds at most "
+                       "%lld at once (see va_graph_max_k)",
+                       (long long)s->p->k, (long long)s->p->largest_bytes, (long long)limit));
+    VA_TRY(reserve_pool(g, s->p));
+done:
+    return st;
+}
+
+static va_status name_failure(const sweep *s, va_node n, const char *what, va_status st) {
+    const node *nd = &s->g->nodes[n];
+    return va_fail_in(s->g->ctx, st, "%s of %s (%s)", what, nd->name, nd->op->name);
+}
+
+static va_slice block_bytes(const va_block *b) {
+    return va_slice_at(b->mem, 0, va_block_bytes(b->T, b->k, b->d));
+}
+
+va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_node to, const va_block *dx,
+                       const va_block *dy) {
+    va_status st = VA_OK;
+    sweep s;
+    VA_TRY(begin(g, VA_JVP, mode, to, dy, &from, 1, dx, &s));
+    if (from == to)
+        return va_gpu_copy(g->gpu, block_bytes(dy), block_bytes(dx));
+    if (!s.p->active[to])
+        return va_gpu_fill(g->gpu, block_bytes(dy), 0);
+    for (va_node n = from + 1; n <= to; n++)
+        if (s.p->exec[n] && (st = jvp_node(&s, n)) != VA_OK)
+            return name_failure(&s, n, "jvp", st);
+done:
+    return st;
+}
+
+// Blocks that the sweep itself does not write: the identity, zeros, and nodes listed twice.
+static va_status finish_vjp(const sweep *s) {
+    va_status st = VA_OK;
+    for (int64_t i = 0; i < s->p->n_from; i++) {
+        va_node n = s->p->from[i];
+        int64_t first = 0;
+        while (s->p->from[first] != n)
+            first++;
+        if (n == s->p->to)
+            VA_TRY(va_gpu_copy(s->g->gpu, block_bytes(&s->from[i]), block_bytes(s->to)));
+        else if (!s->p->active[n])
+            VA_TRY(va_gpu_fill(s->g->gpu, block_bytes(&s->from[i]), 0));
+        else if (first < i)
+            VA_TRY(va_gpu_copy(s->g->gpu, block_bytes(&s->from[i]), block_bytes(&s->from[first])));
+    }
+done:
+    return st;
+}
+
+va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy,
+                       const va_node *from, int64_t n_from, const va_block *dx) {
+    va_status st = VA_OK;
+    sweep s = {0};
+    VA_TRY(begin(g, VA_VJP, mode, to, dy, from, n_from, dx, &s));
+    VA_TRY_ALLOC(g->ctx, s.filled, calloc((size_t)g->n_nodes, 1));
+    for (va_node n = to; n >= 0; n--) {
+        if (!s.p->exec[n])
+            continue;
+        st = vjp_node(&s, n);
+        if (st != VA_OK) {
+            name_failure(&s, n, "vjp", st);
+            goto done;
+        }
+    }
+    VA_TRY(finish_vjp(&s));
+done:
+    free(s.filled);
+    return st;
+}

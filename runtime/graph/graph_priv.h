@@ -1,0 +1,125 @@
+// graph_priv.h: what the files of runtime/graph share.
+//
+// A graph is one array of nodes in topological order, since it is built forward only. A value is
+// "stored" when it lives as long as the graph: inputs, constants, kept values, and what wanted
+// derivatives read. Every other value, tangent, cotangent and scratch area is an interval of nodes
+// during which it is alive, and intervals that do not overlap share a slot. A slot is a buffer of
+// its own: a tensor is then one binding at offset 0, and no allocation is larger than the largest
+// tensor, whatever the device's limits are.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRAPH_PRIV_H
+#define GRAPH_PRIV_H
+
+#include "vkalign/graph.h"
+
+typedef enum node_kind { NODE_INPUT, NODE_WEIGHT, NODE_CONST, NODE_OP } node_kind;
+
+// Bits of node.stored: which tensors outlive the forward pass.
+enum { STORED_Y = 1, STORED_AUX = 2 };
+enum { NO_SLOT = -1 };
+
+typedef struct node {
+    node_kind kind;
+    const char *name;
+    va_tensor y;   // mem: stored values and bound weights; others get their slot for the run only
+    va_tensor aux; // n_dim 0: none
+    const float *data; // NODE_CONST
+    va_op_id op_id;    // NODE_OP
+    const va_op *op;
+    va_op_attr attr;
+    va_node in[VA_OP_MAX_IN]; // VA_NODE_NONE: absent
+    bool keep;                // asked for by va_graph_keep
+    bool run;                 // part of the forward pass
+    bool is_set;              // NODE_INPUT: va_graph_set was called
+    uint32_t stored;
+    int32_t y_slot, aux_slot, scratch_slot; // forward slots, or NO_SLOT
+    va_buffer *y_buffer, *aux_buffer;       // owned, of stored tensors
+} node;
+
+// Alive from node `first` to node `last`, both included.
+typedef struct va_interval {
+    int32_t first, last;
+    int64_t size_bytes;
+    int32_t slot; // out
+} va_interval;
+
+// Gives each interval a slot such that no two alive at once share one. Greedy by size: the largest
+// goes first, each into the first slot that is free during its life; slots are then never larger
+// than needed and come out in descending size. size[] is allocated in arena.
+va_status va_graph_assign_slots(va_ctx *ctx, va_arena *arena, va_interval *iv, int64_t n,
+                                int64_t **size, int32_t *n_slots);
+
+typedef struct want {
+    va_mode mode;
+    va_node from, to;
+} want;
+
+// A sweep worked out: which ops run and where each tangent or cotangent lives.
+typedef struct sweep_plan {
+    va_arena *arena; // owns the rest
+    va_pass pass;
+    va_mode mode;
+    int64_t k;
+    va_node to;
+    va_node *from;
+    int64_t n_from;
+    uint8_t *active;              // [n_nodes] carries a tangent or cotangent
+    uint8_t *exec;                // [n_nodes] the op's derivative is run
+    int32_t *slot, *scratch_slot; // [n_nodes]
+    int64_t *slot_bytes;          // [n_slots], descending
+    int32_t n_slots;
+    va_graph_cost cost;
+    int64_t largest_bytes; // largest tensor or scratch, the ends included
+    uint64_t used;         // when last used, for the cache
+} sweep_plan;
+
+enum { PLAN_CACHE = 8 };
+
+struct va_graph {
+    va_ctx *ctx;
+    va_arena *arena;
+    node *nodes;
+    int64_t n_nodes, cap_nodes;
+    want *wants;
+    int64_t n_wants, cap_wants;
+    va_status error; // the first mistake while building
+    const char *error_text;
+    bool finished, ran;
+    va_graph_cost forward_cost;
+    int64_t *slot_bytes; // forward slots
+    int32_t n_slots;
+    va_gpu *gpu; // NULL until realised
+    va_buffer **slots;
+    sweep_plan *plans[PLAN_CACHE];
+    uint64_t clock; // of the plan cache
+    // Sweeps' slots: one pool for all plans, so that it grows to the largest need per place and
+    // repeated sweeps allocate nothing.
+    va_buffer **pool;
+    int32_t n_pool;
+};
+
+// Bytes that a tensor or scratch area takes: rounded as buffers are.
+int64_t va_graph_padded(int64_t bytes);
+bool va_graph_has(const va_graph *g, va_node n);
+// The call of node n's op with its primal tensors; mem of those that are not stored stays NULL.
+va_op_call va_graph_call(const va_graph *g, va_node n);
+// [M, k, ...] of a value [M, ...].
+va_status va_graph_derivative(const va_graph *g, va_node n, int64_t k, va_tensor *t);
+int64_t va_graph_scratch(const node *nd, const va_op_call *c, va_pass pass);
+// Inputs that carry derivatives in a mode.
+uint32_t va_graph_diff_in(const node *nd, va_mode mode);
+uint32_t va_graph_keep_bits(const node *nd, va_mode mode);
+
+// active: nodes between any of `from` and `to` along differentiable inputs; exec: those of them
+// whose op has an active input. Both [n_nodes].
+void va_graph_activity(const va_graph *g, va_mode mode, const va_node *from, int64_t n_from,
+                       va_node to, uint8_t *active, uint8_t *exec);
+// The plan of a sweep, from the cache when it is there; owned by the graph.
+va_status va_graph_get_plan(va_graph *g, va_pass pass, va_mode mode, const va_node *from,
+                            int64_t n_from, va_node to, int64_t k, const sweep_plan **plan);
+// A plan of its own; destroy it.
+va_status va_graph_make_plan(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
+                             int64_t n_from, va_node to, int64_t k, sweep_plan **plan);
+void va_graph_plan_destroy(sweep_plan **plan);
+
+#endif

@@ -1,0 +1,263 @@
+// graph_sweep.c: plans of jvp and vjp sweeps: which ops run, where tangents live, what it costs.
+//
+// A node n between `from` and `to` carries a tangent (jvp) or cotangent (vjp) that is alive from n
+// to the last of its consumers that are differentiated, in either direction of time. The ends live
+// in the caller's blocks and take no slot.
+// SPDX-License-Identifier: Apache-2.0
+#include "graph_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void va_graph_plan_destroy(sweep_plan **plan) {
+    if (*plan) {
+        va_arena *arena = (*plan)->arena;
+        va_arena_destroy(&arena);
+    }
+    *plan = NULL;
+}
+
+static bool is_end(const sweep_plan *p, int64_t n) {
+    bool end = n == p->to;
+    for (int64_t i = 0; i < p->n_from && !end; i++)
+        end = n == p->from[i];
+    return end;
+}
+
+// What the derivative of node n's op reads must have outlived the forward pass.
+static va_status check_stored(const va_graph *g, const sweep_plan *p, va_node n) {
+    const node *nd = &g->nodes[n];
+    uint32_t keep = va_graph_keep_bits(nd, p->mode);
+    bool there = !(keep & VA_KEEP_Y) || nd->stored & STORED_Y;
+    there = there && (!(keep & VA_KEEP_AUX) || nd->aux.n_dim == 0 || nd->stored & STORED_AUX);
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        if (keep >> i & 1 && nd->in[i] != VA_NODE_NONE)
+            there = there && (g->nodes[nd->in[i]].kind == NODE_WEIGHT ||
+                              g->nodes[nd->in[i]].stored & STORED_Y);
+    if (there)
+        return VA_OK;
+    return va_fail(g->ctx, VA_ERR_USAGE,
+                   "the derivative of %s by %s was not asked for with va_graph_want (values that "
+                   "%s needs were not kept)",
+                   g->nodes[p->to].name, g->nodes[p->from[0]].name, nd->name);
+}
+
+// Shapes of the derivative call of node n; memory is filled in when it is run.
+static va_status sweep_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_call *c) {
+    va_status st = VA_OK;
+    const node *nd = &g->nodes[n];
+    *c = va_graph_call(g, n);
+    c->gpu = NULL; // costs do not depend on the device
+    c->mode = p->mode;
+    c->k = p->k;
+    VA_TRY(va_graph_derivative(g, n, p->k, &c->dy));
+    uint32_t diff = va_graph_diff_in(nd, p->mode);
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        if (diff >> i & 1 && nd->in[i] != VA_NODE_NONE && p->active[nd->in[i]])
+            VA_TRY(va_graph_derivative(g, nd->in[i], p->k, &c->dx[i]));
+done:
+    return st;
+}
+
+// Last differentiated consumer of every node; itself when there is none.
+static void last_uses(const va_graph *g, const sweep_plan *p, int32_t *last) {
+    for (int64_t n = 0; n < g->n_nodes; n++)
+        last[n] = (int32_t)n;
+    for (int64_t n = 0; n < g->n_nodes; n++) {
+        uint32_t diff = p->exec[n] ? va_graph_diff_in(&g->nodes[n], p->mode) : 0;
+        for (int i = 0; i < VA_OP_MAX_IN; i++)
+            if (diff >> i & 1 && g->nodes[n].in[i] != VA_NODE_NONE)
+                last[g->nodes[n].in[i]] = (int32_t)n;
+    }
+}
+
+// Checks, costs and memory intervals of node n; its interval(s) are appended.
+static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const int32_t *last,
+                           va_interval *iv, int32_t **where, int64_t *n_iv) {
+    va_status st = VA_OK;
+    const node *nd = &g->nodes[n];
+    va_tensor t;
+    VA_TRY(va_graph_derivative(g, n, p->k, &t));
+    int64_t bytes = va_tensor_bytes(&t);
+    p->largest_bytes = VA_MAX(p->largest_bytes, bytes);
+    if (!is_end(p, n)) {
+        iv[*n_iv] = (va_interval){n, last[n], va_graph_padded(bytes), NO_SLOT};
+        where[(*n_iv)++] = &p->slot[n];
+    }
+    if (!p->exec[n])
+        goto done;
+    VA_TRY(check_stored(g, p, n));
+    va_op_call c;
+    VA_TRY(sweep_call(g, p, n, &c));
+    va_op_cost cost = nd->op->cost ? nd->op->cost(&c, p->pass) : (va_op_cost){0};
+    p->cost.flop += cost.flop;
+    p->cost.bytes += cost.bytes;
+    int64_t scratch = va_graph_scratch(nd, &c, p->pass);
+    p->largest_bytes = VA_MAX(p->largest_bytes, scratch);
+    if (scratch > 0) {
+        iv[*n_iv] = (va_interval){n, n, va_graph_padded(scratch), NO_SLOT};
+        where[(*n_iv)++] = &p->scratch_slot[n];
+    }
+done:
+    return st;
+}
+
+static va_status plan_memory(const va_graph *g, sweep_plan *p) {
+    va_status st = VA_OK;
+    size_t count = (size_t)g->n_nodes + 1;
+    int64_t n_iv = 0;
+    int32_t *last = NULL, **where = NULL;
+    va_interval *iv = NULL;
+    VA_TRY_ALLOC(g->ctx, last, calloc(count, sizeof *last));
+    VA_TRY_ALLOC(g->ctx, iv, calloc(2 * count, sizeof *iv));
+    VA_TRY_ALLOC(g->ctx, where, calloc(2 * count, sizeof *where));
+    last_uses(g, p, last);
+    for (int64_t n = 0; n < g->n_nodes; n++)
+        if (p->active[n])
+            VA_TRY(plan_node(g, p, (va_node)n, last, iv, where, &n_iv));
+    VA_TRY(va_graph_assign_slots(g->ctx, p->arena, iv, n_iv, &p->slot_bytes, &p->n_slots));
+    for (int64_t i = 0; i < n_iv; i++)
+        *where[i] = iv[i].slot;
+    for (int32_t s = 0; s < p->n_slots; s++)
+        p->cost.memory_bytes += p->slot_bytes[s];
+done:
+    free(where);
+    free(iv);
+    free(last);
+    return st;
+}
+
+// The ends' blocks belong to the caller, but must be bindable as well.
+static va_status plan_ends(const va_graph *g, sweep_plan *p) {
+    va_status st = VA_OK;
+    va_tensor t;
+    VA_TRY(va_graph_derivative(g, p->to, p->k, &t));
+    p->largest_bytes = VA_MAX(p->largest_bytes, va_tensor_bytes(&t));
+    for (int64_t i = 0; i < p->n_from; i++) {
+        VA_TRY(va_graph_derivative(g, p->from[i], p->k, &t));
+        p->largest_bytes = VA_MAX(p->largest_bytes, va_tensor_bytes(&t));
+    }
+done:
+    return st;
+}
+
+static va_status check_request(const va_graph *g, va_pass pass, const va_node *from, int64_t n_from,
+                               va_node to, int64_t k) {
+    if (!g->finished)
+        return va_fail(g->ctx, VA_ERR_USAGE, "a sweep needs a finished graph");
+    if ((pass != VA_JVP && pass != VA_VJP) || k < 1 || n_from < 1 || !va_graph_has(g, to))
+        return va_fail(g->ctx, VA_ERR_USAGE,
+                       "a sweep expects jvp or vjp, at least one vector and nodes of the graph; "
+                       "got %lld vectors, from %lld nodes, to node %d",
+                       (long long)k, (long long)n_from, (int)to);
+    for (int64_t i = 0; i < n_from; i++) {
+        if (!va_graph_has(g, from[i]))
+            return va_fail(g->ctx, VA_ERR_USAGE, "derivative of %s by %d: not a node of the graph",
+                           g->nodes[to].name, (int)from[i]);
+        if (g->nodes[from[i]].kind == NODE_WEIGHT)
+            return va_fail(g->ctx, VA_ERR_USAGE, "derivatives by the weight %s are not offered",
+                           g->nodes[from[i]].name);
+    }
+    return VA_OK;
+}
+
+va_status va_graph_make_plan(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
+                             int64_t n_from, va_node to, int64_t k, sweep_plan **plan) {
+    va_status st = check_request(g, pass, from, n_from, to, k);
+    *plan = NULL;
+    if (st != VA_OK)
+        return st;
+    va_arena *arena = va_arena_create();
+    sweep_plan *p = arena ? VA_NEW(arena, sweep_plan) : NULL;
+    if (!p) {
+        va_arena_destroy(&arena);
+        return va_fail(g->ctx, VA_ERR_MEMORY, "out of host memory for a sweep's plan");
+    }
+    *p = (sweep_plan){
+        .arena = arena, .pass = pass, .mode = mode, .k = k, .to = to, .n_from = n_from};
+    VA_TRY_ALLOC(g->ctx, p->from, VA_NEW_ARRAY(arena, va_node, n_from));
+    VA_TRY_ALLOC(g->ctx, p->active, VA_NEW_ARRAY(arena, uint8_t, g->n_nodes));
+    VA_TRY_ALLOC(g->ctx, p->exec, VA_NEW_ARRAY(arena, uint8_t, g->n_nodes));
+    VA_TRY_ALLOC(g->ctx, p->slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
+    VA_TRY_ALLOC(g->ctx, p->scratch_slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
+    memcpy(p->from, from, (size_t)n_from * sizeof *from);
+    for (int64_t n = 0; n < g->n_nodes; n++)
+        p->slot[n] = p->scratch_slot[n] = NO_SLOT;
+    va_graph_activity(g, mode, from, n_from, to, p->active, p->exec);
+    VA_TRY(plan_ends(g, p));
+    VA_TRY(plan_memory(g, p));
+    *plan = p;
+done:
+    if (st != VA_OK)
+        va_arena_destroy(&arena);
+    return st;
+}
+
+static bool same_request(const sweep_plan *p, va_pass pass, va_mode mode, const va_node *from,
+                         int64_t n_from, va_node to, int64_t k) {
+    return p && p->pass == pass && p->mode == mode && p->to == to && p->k == k &&
+           p->n_from == n_from && memcmp(p->from, from, (size_t)n_from * sizeof *from) == 0;
+}
+
+va_status va_graph_get_plan(va_graph *g, va_pass pass, va_mode mode, const va_node *from,
+                            int64_t n_from, va_node to, int64_t k, const sweep_plan **plan) {
+    int oldest = 0;
+    for (int i = 0; i < PLAN_CACHE; i++) {
+        if (same_request(g->plans[i], pass, mode, from, n_from, to, k)) {
+            g->plans[i]->used = ++g->clock;
+            *plan = g->plans[i];
+            return VA_OK;
+        }
+        uint64_t used = g->plans[i] ? g->plans[i]->used : 0;
+        if (used < (g->plans[oldest] ? g->plans[oldest]->used : 0))
+            oldest = i;
+    }
+    sweep_plan *made;
+    va_status st = va_graph_make_plan(g, pass, mode, from, n_from, to, k, &made);
+    if (st != VA_OK)
+        return st;
+    va_graph_plan_destroy(&g->plans[oldest]);
+    g->plans[oldest] = made;
+    made->used = ++g->clock;
+    *plan = made;
+    return VA_OK;
+}
+
+va_status va_graph_sweep_cost(const va_graph *g, va_pass pass, va_mode mode, va_node from,
+                              va_node to, int64_t k, va_graph_cost *cost) {
+    sweep_plan *p;
+    *cost = (va_graph_cost){0};
+    va_status st = va_graph_make_plan(g, pass, mode, &from, 1, to, k, &p);
+    if (st == VA_OK)
+        *cost = p->cost;
+    va_graph_plan_destroy(&p);
+    return st;
+}
+
+static bool fits(const va_graph *g, va_pass pass, va_mode mode, va_node from, va_node to, int64_t k,
+                 int64_t max_range_bytes, int64_t budget_bytes) {
+    sweep_plan *p;
+    bool good = va_graph_make_plan(g, pass, mode, &from, 1, to, k, &p) == VA_OK &&
+                p->largest_bytes <= max_range_bytes && p->cost.memory_bytes <= budget_bytes;
+    va_graph_plan_destroy(&p);
+    return good;
+}
+
+int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, va_node from, va_node to,
+                       int64_t max_range_bytes, int64_t budget_bytes) {
+    if (!fits(g, pass, mode, from, to, 1, max_range_bytes, budget_bytes))
+        return 0;
+    int64_t good = 1, bad = 2; // `from` alone bounds k by max_range_bytes, so doubling ends
+    while (fits(g, pass, mode, from, to, bad, max_range_bytes, budget_bytes)) {
+        good = bad;
+        bad = 2 * bad;
+    }
+    while (bad - good > 1) {
+        int64_t middle = good + (bad - good) / 2;
+        if (fits(g, pass, mode, from, to, middle, max_range_bytes, budget_bytes))
+            good = middle;
+        else
+            bad = middle;
+    }
+    return good;
+}
