@@ -1,5 +1,5 @@
 // linmap.h: linear maps that are applied, not formed: y = A x and x = A' y on blocks of k vectors.
-// Depends on vec.h and below.
+// Depends on vec.h and below; the map of an explicit matrix uses the linear op.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_LINMAP_H
 #define VKALIGN_LINMAP_H
