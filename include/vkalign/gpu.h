@@ -26,7 +26,8 @@ typedef struct va_gpu_info {
     char uuid[33];          // hex
     va_gpu_kind kind;
     uint32_t vendor_id, device_id, driver_version, api_version;
-    int64_t memory_bytes;   // largest device-local heap
+    int64_t memory_bytes;   // largest device-local heap; three quarters of the host's memory where
+                            // the device is the CPU
     int64_t max_range_bytes;      // largest storage-buffer binding
     int64_t max_allocation_bytes; // largest single allocation
     int64_t offset_alignment;     // storage-buffer offset alignment in bytes
@@ -54,6 +55,9 @@ typedef struct va_gpu_params {
 va_status va_gpu_list(va_ctx *ctx, va_arena *arena, va_gpu_info **list, int64_t *n);
 // params may be NULL. VA_ERR_DEVICE when nothing matches (the message lists what there is).
 va_status va_gpu_open(va_ctx *ctx, const va_gpu_params *params, va_gpu **gpu);
+// For looking inside: VA_TRACE=1 in the environment logs every Vulkan call, VA_STAGING=1 moves
+// data by staging buffers, as discrete devices do, on devices that need none.
+
 // Waits, saves the pipeline cache, frees. Asserts that every buffer was destroyed.
 void va_gpu_close(va_gpu **gpu);
 const va_gpu_info *va_gpu_get_info(const va_gpu *gpu);
@@ -73,7 +77,9 @@ typedef struct va_slice {
 // Device memory, not cleared. size_bytes > 0; larger than max_range_bytes is fine (bind parts).
 // VA_ERR_MEMORY names asked, in use and available. name is copied.
 va_status va_buffer_create(va_gpu *gpu, int64_t size_bytes, const char *name, va_buffer **buffer);
-void va_buffer_destroy(va_buffer **buffer); // waits if the device may still use it; NULL is fine
+// Valid while recorded work still uses it: the memory is given to others in the order of recording.
+// NULL is fine.
+void va_buffer_destroy(va_buffer **buffer);
 int64_t va_buffer_size(const va_buffer *buffer);
 va_slice va_buffer_all(va_buffer *buffer);
 // A part of a slice; asserts that it lies inside.

@@ -114,7 +114,7 @@ va_status gpu_cache_open(va_gpu *gpu, const char *dir) {
         info.pInitialData = NULL;
         result = vkCreatePipelineCache(gpu->device, &info, NULL, &gpu->cache);
     }
-    VK_TRY(gpu, result);
+    VK_CHECK(gpu, result, "vkCreatePipelineCache");
 done:
     free(data);
     return st;

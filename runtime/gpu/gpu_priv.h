@@ -152,9 +152,11 @@ struct va_gpu {
 
 // -- gpu_debug.c -----------------------------------------------------------------------------
 
-// Every fallible Vulkan call goes through VK_TRY, the recording ones through VK_DO.
+// Every fallible Vulkan call goes through VK_TRY, or through VK_CHECK where some of
+// its failures are expected; the others go through VK_DO.
 #define VK_TRY(gpu, call)                                                                          \
     VA_TRY((gpu_trace((gpu), #call), gpu_check((gpu), (call), #call, __FILE__, __LINE__)))
+#define VK_CHECK(gpu, result, name) VA_TRY(gpu_check((gpu), (result), name, __FILE__, __LINE__))
 #define VK_DO(gpu, call) (gpu_trace((gpu), #call), (call))
 
 void gpu_trace(const va_gpu *gpu, const char *call);
@@ -204,6 +206,8 @@ void gpu_staging_free(va_gpu *gpu);
 
 va_status gpu_record_init(va_gpu *gpu);
 void gpu_record_free(va_gpu *gpu);
+// Where a serial is recorded or in flight.
+gpu_slot *gpu_slot_of(va_gpu *gpu, uint64_t serial);
 va_status gpu_begin(va_gpu *gpu, VkCommandBuffer *cmd);
 // Barrier when one of the n accesses conflicts with what was recorded since the last one.
 void gpu_sync(va_gpu *gpu, VkCommandBuffer cmd, const gpu_access *access, int n);
