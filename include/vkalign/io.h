@@ -64,7 +64,8 @@ typedef struct va_yaml_limits {
     int max_depth;     // 0 = 64
 } va_yaml_limits;
 // Errors are VA_ERR_SPEC (VA_ERR_FILE when unreadable) with "path:line:col: ...". An empty
-// document is an error. limits may be NULL.
+// document is an error. limits may be NULL. Refused with their places: duplicate keys, a second
+// document, merge keys (<<), keys that are no scalars, tags other than !!str, invalid UTF-8.
 va_status va_yaml_load(va_ctx *ctx, va_arena *arena, const char *path,
                        const va_yaml_limits *limits, va_yaml **root);
 // The same from memory; name stands for the path in messages.
@@ -81,10 +82,11 @@ void va_yaml_write(const va_yaml *n, va_strbuf *out);
 
 // -- JSON ------------------------------------------------------------------------------------
 
-// A cJSON tree behind accessors that name what was expected. Freed with va_json_free.
+// A cJSON tree behind accessors. Freed with va_json_free. Reading is strict (RFC 8259); refused are
+// also \u0000 and half surrogate pairs in strings, invalid UTF-8 and numbers beyond double.
 typedef struct cJSON va_json;
-// max_bytes 0 = 256 MiB. Errors are VA_ERR_FORMAT with path and byte offset. Duplicate keys at one
-// level, depth over 256 and trailing text are refused.
+// max_bytes 0 = 256 MiB. Errors are VA_ERR_FORMAT with path:line:col and byte offset. Duplicate
+// keys at one level, depth over 256 and trailing text are refused.
 va_status va_json_load(va_ctx *ctx, const char *path, int64_t max_bytes, va_json **root);
 va_status va_json_parse(va_ctx *ctx, const char *name, const char *text, int64_t size,
                         va_json **root);
@@ -104,7 +106,8 @@ int64_t va_json_count(const va_json *v);            // children of an array or o
 const va_json *va_json_first(const va_json *v);     // first child; iterate with va_json_next
 const va_json *va_json_next(const va_json *v);
 // Writing: objects own what is added. A NULL return means out of memory. NaN and infinity are
-// written as null. Numbers are printed so that they read back bit for bit.
+// written as null, bytes of a string that are no UTF-8 as U+FFFD. Numbers are printed so that they
+// read back bit for bit; integers beyond 2^53 are printed exactly.
 va_json *va_json_object(void);
 va_json *va_json_array(void);
 va_json *va_json_add_object(va_json *obj, const char *key); // key NULL: append to an array
@@ -131,6 +134,8 @@ va_status va_map_open(va_ctx *ctx, const char *path, va_map *map);
 void va_map_close(va_map *map);
 
 // A file that appears whole or not at all: written beside its place, synced, renamed on commit.
+// A symbolic link is followed; a folder, device or pipe in the place is refused. Errors name the
+// path and the system's reason; after a failed write the commit fails too.
 typedef struct va_atomic_file va_atomic_file;
 va_status va_atomic_open(va_ctx *ctx, const char *path, va_atomic_file **file);
 va_status va_atomic_write(va_atomic_file *file, const void *data, int64_t size_bytes);

@@ -124,19 +124,26 @@ static bool needs_escape(uint32_t c) {
            (c & 0xFFFE) == 0xFFFE;
 }
 
-// true when plain text stays what it is on one line. It came from plain text, so only line breaks
-// (folded text) and escapes can be in the way.
+// true when the text means the same as a plain scalar in a block. Numbers and words of the core
+// schema always do; other text may be quoted without a change of meaning, so this is strict.
 static bool stays_plain(const va_yaml *n) {
-    if (n->quoted)
+    const char *s = n->text;
+    int64_t size = (int64_t)strlen(s);
+    if (n->quoted || size == 0 || strchr(" ?:,[]{}#&*!|>'\"%@`", s[0]))
         return false;
-    int64_t size = (int64_t)strlen(n->text);
+    if (s[0] == '-' && (size == 1 || s[1] == ' ' || s[1] == '-'))
+        return false;
+    if (strncmp(s, "...", 3) == 0 || s[size - 1] == ' ' || s[size - 1] == ':')
+        return false;
+    if (strstr(s, ": ") || strstr(s, " #"))
+        return false;
     for (int64_t i = 0; i < size;) {
-        int length = va_io_utf8_length(n->text + i, size - i);
-        if (length == 0 || needs_escape(code_point(n->text + i, length)))
+        int length = va_io_utf8_length(s + i, size - i);
+        if (length == 0 || needs_escape(code_point(s + i, length)))
             return false;
         i += length;
     }
-    return size > 0;
+    return true;
 }
 
 static void write_quoted(const char *s, va_strbuf *out) {

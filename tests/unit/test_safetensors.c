@@ -53,12 +53,10 @@ static void test_read(void **state) {
     (void)state;
     va_safetensors *s;
     write_raw(path,
-              "{\"z\":" ENTRY("U8", "[2,3]", "0", "6") ",\"__metadata__\":{\"format\":\"pt\"},"
-                                                       "\"a\":" ENTRY(
-                                                           "F32", "[]", "6",
-                                                           "10") ",\"none\":" ENTRY("F64", "[0,5]",
-                                                                                    "10",
-                                                                                    "10") "}   ",
+              "{\"z\":" ENTRY("U8", "[2,3]", "0",
+                              "6") ",\"__metadata__\":{\"format\":\"pt\"},"
+                                   "\"a\":" ENTRY("F32", "[]", "6", "10") ",\"none\":" ENTRY(
+                                       "F64", "[0,5]", "10", "10") "}   ",
               10);
     assert_ok(ctx, va_safetensors_open(ctx, path, &s));
     assert_int_equal(va_safetensors_count(s), 3);

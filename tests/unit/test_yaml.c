@@ -269,7 +269,8 @@ static void test_files(void **state) {
     assert_ok(ctx, va_file_write(ctx, path, "a: 1\n", 5));
     assert_ok(ctx, va_yaml_load(ctx, arena, path, NULL, &root));
     assert_ok(ctx, va_file_write(ctx, path, "a: [", 4));
-    assert_error(ctx, VA_ERR_SPEC, "e.yaml:2:1: did not find expected node content", va_yaml_load(ctx, arena, path, NULL, &root));
+    assert_error(ctx, VA_ERR_SPEC, "e.yaml:2:1: did not find expected node content",
+                 va_yaml_load(ctx, arena, path, NULL, &root));
     // A gigabyte (sparse) is refused by its size, at once.
     assert_int_equal(truncate(path, (off_t)1 << 30), 0);
     double start = va_time_s();
@@ -300,6 +301,7 @@ static void test_writing_reads_back(void **state) {
                    "\\u2028 \\uFEFF \\U0001F600 \xC3\xA9\"\n"
                    "folded: one\n  two\n\n  three\nempty: ''\nnull_text: 'null'\nnothing:\n"
                    "seqs: [[], {}, [1, [2, 3]], {a: {b: [c, ~]}}]\n"
+                   "odd: [6, -, -x, -1, ?x, a:b, 'a: b', 'a #b', 'x:', '- y', '...', '---']\n"
                    "null: key\n'': empty key\nnumber: '1.5'\nspaces: '  x  '\n'<<': no merge\n"
                    "block: |\n  a\n   b\n\n\"");
     for (int i = 0; i < 600; i++)
