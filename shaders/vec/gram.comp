@@ -18,38 +18,54 @@ layout(push_constant) uniform Push {
     uint a_first, rows; // of G in this dispatch
 };
 
-float product(T4 a, T4 b)
+// Products of one element of x with those of four rows of y. Written out, not looped: not every
+// driver keeps arrays in registers.
+vec4 products(T4 a, T4 b0, T4 b1, T4 b2, T4 b3)
 {
 #ifdef VEC4
-    return dot(a, b);
+    return a.x * vec4(b0.x, b1.x, b2.x, b3.x) + a.y * vec4(b0.y, b1.y, b2.y, b3.y) +
+           a.z * vec4(b0.z, b1.z, b2.z, b3.z) + a.w * vec4(b0.w, b1.w, b2.w, b3.w);
 #else
-    return a * b;
+    return a * vec4(b0, b1, b2, b3);
 #endif
+}
+
+void store(uint row, uint b0, uint P, uint p, vec4 sum)
+{
+    if (row >= rows)
+        return;
+    uint at = (row * ky + b0) * P + p;
+    part[at] = sum.x;
+    if (b0 + 1 < ky)
+        part[at + P] = sum.y;
+    if (b0 + 2 < ky)
+        part[at + 2 * P] = sum.z;
+    if (b0 + 3 < ky)
+        part[at + 3 * P] = sum.w;
 }
 
 void main()
 {
     uint P = gl_NumWorkGroups.z * gl_WorkGroupSize.x;
-    uint p = gl_GlobalInvocationID.z * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    uint p = gl_WorkGroupID.z * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     uint b0 = 4 * gl_WorkGroupID.x, r0 = 4 * gl_WorkGroupID.y;
-    float sum[16];
-    for (uint i = 0; i < 16; i++)
-        sum[i] = 0.0;
+    vec4 s0 = vec4(0), s1 = vec4(0), s2 = vec4(0), s3 = vec4(0);
     // Rows past the end repeat the last one and are not written.
     uvec4 a = min(uvec4(a_first + r0) + uvec4(0, 1, 2, 3), uvec4(kx - 1)) * d;
     uvec4 b = min(uvec4(b0) + uvec4(0, 1, 2, 3), uvec4(ky - 1)) * d;
     for (uint t = 0; t < T; t++) {
-        uint xt = t * kx * d, yt = t * ky * d;
         for (uint c = p; c < d; c += P) {
-            T4 xs[4] = T4[4](x[xt + a.x + c], x[xt + a.y + c], x[xt + a.z + c], x[xt + a.w + c]);
-            T4 ys[4] = T4[4](y[yt + b.x + c], y[yt + b.y + c], y[yt + b.z + c], y[yt + b.w + c]);
-            for (uint i = 0; i < 4; i++)
-                for (uint j = 0; j < 4; j++)
-                    sum[4 * i + j] += product(xs[i], ys[j]);
+            T4 y0 = y[b.x + c], y1 = y[b.y + c], y2 = y[b.z + c], y3 = y[b.w + c];
+            s0 += products(x[a.x + c], y0, y1, y2, y3);
+            s1 += products(x[a.y + c], y0, y1, y2, y3);
+            s2 += products(x[a.z + c], y0, y1, y2, y3);
+            s3 += products(x[a.w + c], y0, y1, y2, y3);
         }
+        a += kx * d;
+        b += ky * d;
     }
-    for (uint i = 0; i < 4; i++)
-        for (uint j = 0; j < 4; j++)
-            if (r0 + i < rows && b0 + j < ky)
-                part[((r0 + i) * ky + b0 + j) * P + p] = sum[4 * i + j];
+    store(r0, b0, P, p, s0);
+    store(r0 + 1, b0, P, p, s1);
+    store(r0 + 2, b0, P, p, s2);
+    store(r0 + 3, b0, P, p, s3);
 }
