@@ -1,4 +1,4 @@
-# va_embed_shaders(TARGET): compiles shaders/{op,vec}/*.comp at build time and links them into TARGET.
+# va_embed_shaders(TARGET): compiles shaders/{op,vec,probe}/*.comp at build time and links them into TARGET.
 # SPDX-License-Identifier: Apache-2.0
 #
 # A new shader needs no line anywhere. Lines at the top of a shader say how it is built:
@@ -89,7 +89,7 @@ function(va_embed_shaders target)
   file(MAKE_DIRECTORY "${out}")
   file(GLOB lib_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/lib/*")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/op/*.comp"
-       "${PROJECT_SOURCE_DIR}/shaders/vec/*.comp")
+       "${PROJECT_SOURCE_DIR}/shaders/vec/*.comp" "${PROJECT_SOURCE_DIR}/shaders/probe/*.comp")
   set(names "")
   set(headers "")
   foreach(source IN LISTS sources)
