@@ -208,7 +208,7 @@ typedef struct gemma3_build {
 } gemma3_build;
 
 static va_node weight(const gemma3_build *b, int64_t n, const char *part, int64_t n0, int64_t n1) {
-    char name[128];
+    char name[160];
     snprintf(name, sizeof name, "model.layers.%" PRId64 ".%s", n, part);
     return va_graph_weight(b->g, name, n0, n1);
 }

@@ -1,0 +1,172 @@
+// cli.h: what the verbs share: options, output, a device, a model at a prompt.
+//
+// A verb is one file verb_X.c with one function, declared below, and its line in the table of
+// cli_verbs.c. Options are declared once, in VA_OPT_LIST: the parser, the help and the verbs read
+// that list, and a verb names those it takes.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_CLI_H
+#define VKALIGN_CLI_H
+
+#include "vkalign/base.h"
+#include "vkalign/gpu.h"
+#include "vkalign/io.h"
+#include "vkalign/model.h"
+
+#include <stdio.h>
+
+// X(id, long name, short name or NULL, value's name or NULL for a flag, help)
+#define VA_OPT_LIST(X)                                                                             \
+    X(OPT_MODEL, "--model", NULL, "DIR",                                                           \
+      "model folder (config.json, tokenizer.json, safetensors)")                                   \
+    X(OPT_TEXT, "--text", NULL, "T", "the prompt")                                                 \
+    X(OPT_TEXT_FILE, "--text-file", NULL, "F", "read the prompt from a file, - for stdin")         \
+    X(OPT_IDS, "--ids", NULL, "1,2,3", "token ids instead of a text")                              \
+    X(OPT_CONCEPT, "--concept", NULL, "NAME", "the words of the text that @concept stands for")    \
+    X(OPT_NO_SPECIAL, "--no-special", NULL, NULL, "add no special tokens (BOS)")                   \
+    X(OPT_LAYERS, "--layers", NULL, "N", "number of blocks to plan for")                           \
+    X(OPT_SITE, "--site", NULL, "S", "where to read: norm:6@last, resid:3@all, mlp:2@mean, ...")   \
+    X(OPT_FROM, "--from", NULL, "S", "site to differentiate by, e.g. embed@all")                   \
+    X(OPT_TO, "--to", NULL, "S", "site that is differentiated, e.g. norm:6@last")                  \
+    X(OPT_MODE, "--mode", NULL, "M", "exact (default) or detached")                                \
+    X(OPT_MATRIX, "--matrix", NULL, "FILE", "A.npy or A.safetensors:NAME instead of a model")      \
+    X(OPT_K, "-k", NULL, "K", "number of singular triplets (default 8)")                           \
+    X(OPT_METHOD, "--method", NULL, "M", "subspace (default), power or dense")                     \
+    X(OPT_TOLERANCE, "--tolerance", NULL, "X", "largest residual relative to sigma_1 (1e-5)")      \
+    X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "applications of the map (200)")          \
+    X(OPT_SEED, "--seed", NULL, "N", "seed of random start vectors (0)")                           \
+    X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
+    X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
+    X(OPT_RESUME, "--resume", NULL, NULL, "continue an interrupted run")                           \
+    X(OPT_DRY_RUN, "--dry-run", NULL, NULL, "show the plan, run nothing")                          \
+    X(OPT_SCHEMA, "--schema", NULL, NULL, "print the JSON schema of experiment files")             \
+    X(OPT_DEVICE, "--device", "-d", "N|NAME", "device by number or part of its name")              \
+    X(OPT_JSON, "--json", NULL, NULL, "print one JSON document on stdout and nothing else")        \
+    X(OPT_QUIET, "--quiet", "-q", NULL, "no progress and no warnings")                             \
+    X(OPT_VERBOSE, "--verbose", "-v", NULL, "log what is done")                                    \
+    X(OPT_HELP, "--help", "-h", NULL, "show this help")
+typedef enum va_opt {
+#define VA_X(id, name, letter, value, help) id,
+    VA_OPT_LIST(VA_X)
+#undef VA_X
+        VA_OPT_COUNT
+} va_opt;
+#define VA_OPT_BIT(id) (UINT64_C(1) << (id))
+// Every verb takes these.
+#define VA_OPTS_COMMON                                                                             \
+    (VA_OPT_BIT(OPT_JSON) | VA_OPT_BIT(OPT_QUIET) | VA_OPT_BIT(OPT_VERBOSE) | VA_OPT_BIT(OPT_HELP))
+#define VA_OPTS_PROMPT                                                                             \
+    (VA_OPT_BIT(OPT_MODEL) | VA_OPT_BIT(OPT_TEXT) | VA_OPT_BIT(OPT_TEXT_FILE) |                    \
+     VA_OPT_BIT(OPT_IDS) | VA_OPT_BIT(OPT_CONCEPT) | VA_OPT_BIT(OPT_DEVICE))
+
+typedef struct va_cli va_cli;
+
+typedef struct va_verb {
+    const char *name;      // "run", "model inspect"
+    const char *arguments; // "FILE...", "" when it takes none
+    const char *summary;
+    int min_args, max_args; // max_args -1: any number
+    uint64_t options;       // bits of those it takes, the common ones apart
+    va_status (*run)(va_cli *cli);
+    const char *more; // further help, NULL: none
+} va_verb;
+
+typedef struct va_cli_value {
+    va_opt opt;
+    const char *text; // "" of a flag
+} va_cli_value;
+
+struct va_cli {
+    va_ctx *ctx;
+    va_arena *arena; // lives as long as the command
+    const va_verb *verb;
+    const char **args; // what is no option
+    int n_args;
+    va_cli_value *values; // in the order given
+    int n_values;
+    bool json;
+    va_json *out; // an object that --json prints; filled by the verb (always there)
+};
+
+// -- verbs
+// ------------------------------------------------------------------------------------------
+
+extern const va_verb va_verbs[];
+extern const int va_verb_count;
+
+va_status va_cli_run(va_cli *cli);
+va_status va_cli_validate(va_cli *cli);
+va_status va_cli_report(va_cli *cli);
+va_status va_cli_devices(va_cli *cli);
+va_status va_cli_model_inspect(va_cli *cli);
+va_status va_cli_tokenize(va_cli *cli);
+va_status va_cli_forward(va_cli *cli);
+va_status va_cli_jacobian(va_cli *cli);
+va_status va_cli_svd(va_cli *cli);
+
+// -- options (cli_options.c)
+// ------------------------------------------------------------------------
+
+// Finds the verb and reads its options and arguments; VA_ERR_USAGE with a hint for what is unknown
+// or missing. verb is NULL when the command line is only --help, --version or "help [VERB]".
+va_status va_cli_parse(va_cli *cli, int argc, char **argv);
+// Help on a verb; NULL: on the whole program.
+void va_cli_help(const va_verb *verb, FILE *to);
+const va_verb *va_cli_find_verb(int argc, char **argv, int *n_words);
+
+bool va_cli_has(const va_cli *cli, va_opt opt);
+// The last value given, NULL when absent.
+const char *va_cli_value_of(const va_cli *cli, va_opt opt);
+// All values of a repeatable option, arena-owned.
+va_status va_cli_all(va_cli *cli, va_opt opt, const char *const **list, int64_t *n);
+// VA_ERR_USAGE when the option is absent.
+va_status va_cli_require(va_cli *cli, va_opt opt, const char **value);
+// *out keeps its default when absent; VA_ERR_USAGE outside [min, max].
+va_status va_cli_int(va_cli *cli, va_opt opt, int64_t min, int64_t max, int64_t *out);
+va_status va_cli_positive(va_cli *cli, va_opt opt, double *out);
+va_status va_cli_mode(va_cli *cli, va_mode *mode);
+
+// -- output (cli_output.c)
+// ----------------------------------------------------------------------------
+
+// Text for people on stdout; nothing with --json.
+void va_cli_print(const va_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void va_cli_print_json(const va_json *doc);
+
+typedef struct va_cli_ui {
+    bool terminal, quiet, verbose;
+    bool bar_shown;
+    double last_s; // when progress was last shown
+} va_cli_ui;
+void va_cli_log(void *ui, va_log_level level, const char *message);
+void va_cli_progress(void *ui, const va_progress *p);
+// Ctrl-C asks ctx to stop at its next safe point; a second one kills.
+void va_cli_catch_interrupts(va_ctx *ctx);
+
+// -- a model at a prompt (cli_prompt.c)
+// -----------------------------------------------------------------
+
+typedef struct va_cli_prompt {
+    va_model *model;
+    va_gpu *gpu;
+    va_prompt *prompt;
+    va_site sites[2];
+    int64_t n_sites;
+    int32_t *ids; // [n_ids]
+    int64_t n_ids, concept_first, concept_count;
+} va_cli_prompt;
+
+// The text of --text or --text-file, arena-owned; VA_ERR_USAGE unless there is exactly one.
+va_status va_cli_text(va_cli *cli, const char **text);
+va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu);
+// Opens model, sites (given by site_opts), tokens; then the device and the prompt.
+va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
+                             bool derivatives, va_mode mode, va_cli_prompt *p);
+void va_cli_close_prompt(va_cli_prompt *p);
+// Rows and width of site i, with the axis of rows dropped where the site names one position:
+// appends to shape and returns the new number of dimensions.
+int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape);
+// Puts model, ids and sites into the JSON document.
+void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *site_keys);
+void va_cli_json_shape(va_json *obj, const char *key, int n_dim, const int64_t *shape);
+
+#endif

@@ -1,0 +1,157 @@
+// A model at a prompt from the command line: text or ids, sites, device.
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static va_status read_stdin(va_cli *cli, const char **text) {
+    va_status st = VA_OK;
+    va_strbuf all = {0};
+    char buf[4096];
+    size_t n;
+    while ((n = fread(buf, 1, sizeof buf, stdin)) > 0)
+        va_strbuf_append(&all, buf, (int64_t)n);
+    VA_TRY_ALLOC(cli->ctx, *text, va_arena_strndup(cli->arena, all.data ? all.data : "", all.len));
+done:
+    va_strbuf_free(&all);
+    return st;
+}
+
+static va_status read_text_file(va_cli *cli, const char *path, const char **text) {
+    va_status st = VA_OK;
+    va_map map = {0};
+    if (strcmp(path, "-") == 0)
+        return read_stdin(cli, text);
+    VA_TRY(va_map_open(cli->ctx, path, &map));
+    if (map.size_bytes > 0 && memchr(map.data, 0, (size_t)map.size_bytes))
+        VA_TRY(va_fail(cli->ctx, VA_ERR_FORMAT, "%s: expected text, got a zero byte", path));
+    VA_TRY_ALLOC(cli->ctx, *text,
+                 va_arena_strndup(cli->arena, map.size_bytes > 0 ? (const char *)map.data : "",
+                                  map.size_bytes));
+done:
+    va_map_close(&map);
+    return st;
+}
+
+va_status va_cli_text(va_cli *cli, const char **text) {
+    const char *given = va_cli_value_of(cli, OPT_TEXT), *file = va_cli_value_of(cli, OPT_TEXT_FILE);
+    if (!given == !file)
+        return va_fail(cli->ctx, VA_ERR_USAGE, "%s: expected either --text or --text-file%s",
+                       cli->verb->name, given ? ", got both" : "");
+    *text = given;
+    return given ? VA_OK : read_text_file(cli, file, text);
+}
+
+static va_status parse_ids(va_cli *cli, const char *text, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    const char *s = text;
+    VA_TRY_ALLOC(cli->ctx, p->ids, VA_NEW_ARRAY(cli->arena, int32_t, (int64_t)strlen(text) + 1));
+    for (;;) {
+        char *end;
+        errno = 0;
+        const long v = strtol(s, &end, 10);
+        if (end == s || errno || v < 0 || v > INT32_MAX || (*end && *end != ','))
+            return va_fail(cli->ctx, VA_ERR_USAGE,
+                           "--ids: expected whole numbers with commas between, got '%s'", text);
+        p->ids[p->n_ids++] = (int32_t)v;
+        if (!*end)
+            break;
+        s = end + 1;
+    }
+done:
+    return st;
+}
+
+static va_status read_tokens(va_cli *cli, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    const char *ids = va_cli_value_of(cli, OPT_IDS), *text;
+    const char *concept_name = va_cli_value_of(cli, OPT_CONCEPT);
+    if (ids && (va_cli_has(cli, OPT_TEXT) || va_cli_has(cli, OPT_TEXT_FILE) || concept_name))
+        return va_fail(cli->ctx, VA_ERR_USAGE,
+                       "--ids goes without --text, --text-file and --concept");
+    if (ids)
+        return parse_ids(cli, ids, p);
+    VA_TRY(va_cli_text(cli, &text));
+    VA_TRY(va_model_tokenize(p->model, cli->arena, text, concept_name, &p->ids, &p->n_ids,
+                             &p->concept_first, &p->concept_count));
+    if (concept_name && p->concept_count == 0)
+        VA_TRY(va_fail(cli->ctx, VA_ERR_USAGE, "--concept: '%s' is not in the text", concept_name));
+done:
+    return st;
+}
+
+va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu) {
+    const va_gpu_params params = {.device = va_cli_value_of(cli, OPT_DEVICE)};
+    const va_status st = va_gpu_open(cli->ctx, &params, gpu);
+    if (st == VA_OK)
+        va_log(cli->ctx, VA_LOG_INFO, "device: %s", va_gpu_get_info(*gpu)->name);
+    return st;
+}
+
+va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
+                             bool derivatives, va_mode mode, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    const char *dir, *site;
+    *p = (va_cli_prompt){.n_sites = n_sites};
+    VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
+    for (int64_t i = 0; i < n_sites; i++) { // before anything is opened
+        VA_TRY(va_cli_require(cli, site_opts[i], &site));
+        VA_TRY(va_site_parse(cli->ctx, site, -1, &p->sites[i]));
+    }
+    VA_TRY(va_model_open(cli->ctx, dir, &p->model));
+    for (int64_t i = 0; i < n_sites; i++)
+        VA_TRY(va_site_parse(cli->ctx, va_cli_value_of(cli, site_opts[i]),
+                             va_model_config(p->model)->n_layer, &p->sites[i]));
+    VA_TRY(read_tokens(cli, p));
+    const va_prompt_params params = {.ids = p->ids,
+                                     .n_seq = 1,
+                                     .seq_len = p->n_ids,
+                                     .sites = p->sites,
+                                     .n_sites = n_sites,
+                                     .derivatives = derivatives,
+                                     .modes = 1u << mode,
+                                     .concept_first = p->concept_first,
+                                     .concept_count = p->concept_count};
+    va_graph_cost cost;
+    VA_TRY(va_prompt_plan(p->model, &params, &cost, NULL)); // what is wrong shows before a device
+    VA_TRY(va_cli_open_gpu(cli, &p->gpu));
+    VA_TRY(va_model_attach(p->model, p->gpu));
+    VA_TRY(va_prompt_create(p->model, &params, &p->prompt));
+done:
+    return st;
+}
+
+void va_cli_close_prompt(va_cli_prompt *p) {
+    va_prompt_destroy(&p->prompt);
+    va_model_close(&p->model);
+    va_gpu_close(&p->gpu);
+}
+
+int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape) {
+    int64_t rows, width;
+    const va_position at = p->sites[i].position;
+    va_prompt_site_shape(p->prompt, i, &rows, &width);
+    if (at == VA_POS_ALL || at == VA_POS_CONCEPT)
+        shape[n_dim++] = rows;
+    shape[n_dim++] = width;
+    return n_dim;
+}
+
+void va_cli_json_shape(va_json *obj, const char *key, int n_dim, const int64_t *shape) {
+    va_json *list = va_json_add_array(obj, key);
+    for (int i = 0; i < n_dim; i++)
+        va_json_add_int(list, NULL, shape[i]);
+}
+
+void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *site_keys) {
+    char text[64];
+    va_json_add_string(cli->out, "model", va_model_dir(p->model));
+    va_json_add_string(cli->out, "device", va_gpu_get_info(p->gpu)->name);
+    va_json *ids = va_json_add_array(cli->out, "ids");
+    for (int64_t i = 0; i < p->n_ids; i++)
+        va_json_add_int(ids, NULL, p->ids[i]);
+    for (int64_t i = 0; i < p->n_sites; i++)
+        va_json_add_string(cli->out, site_keys[i], va_site_text(&p->sites[i], text));
+}

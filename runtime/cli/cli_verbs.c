@@ -1,0 +1,38 @@
+// The table of verbs: what `vkalign --help` lists and `vkalign VERB` runs.
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.h"
+
+#define BIT(id) VA_OPT_BIT(OPT_##id)
+
+const va_verb va_verbs[] = {
+    {"run", "FILE", "run an experiment", 1, 1,
+     BIT(SET) | BIT(OUT) | BIT(DEVICE) | BIT(RESUME) | BIT(DRY_RUN), va_cli_run,
+     "Writes results.json, report.md, report.html, vectors.safetensors, classifiers/,\n"
+     "experiment.yaml and log.jsonl into the experiment's output folder, or --out."},
+    {"validate", "FILE...", "check experiment files, every mistake at once", 0, -1,
+     BIT(SET) | BIT(SCHEMA), va_cli_validate, NULL},
+    {"report", "DIR", "rebuild report.md and report.html from DIR/results.json", 1, 1, 0,
+     va_cli_report, NULL},
+    {"devices", "", "list devices, what they can do, and a self-test on each", 0, 0, 0,
+     va_cli_devices, NULL},
+    {"model inspect", "DIR", "family, sizes, dtype and memory of a model", 1, 1, BIT(LAYERS),
+     va_cli_model_inspect,
+     "Refuses, by name, what it cannot run faithfully. --layers N tells the memory for N blocks."},
+    {"tokenize", "", "token ids of a text", 0, 0,
+     BIT(MODEL) | BIT(TEXT) | BIT(TEXT_FILE) | BIT(NO_SPECIAL), va_cli_tokenize,
+     "--model takes a folder with tokenizer.json, or such a file."},
+    {"forward", "", "run a model and write the value at a site", 0, 0,
+     VA_OPTS_PROMPT | BIT(SITE) | BIT(OUT), va_cli_forward,
+     "Writes float32 [T, d] for @all, [d] for one position or @mean.\n"
+     "Sites: embed, resid:N, attn:N, mlp:N, norm:N, logits or logits:N; N may be 'last'.\n"
+     "Positions: @last (default), @all, @mean, @concept, @3, @-2."},
+    {"jacobian", "", "write the derivative of one site with respect to another", 0, 0,
+     VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(OUT), va_cli_jacobian,
+     "Writes float32 [p_out, d_out, p_in, d_in] without the axes of sites at one position."},
+    {"svd", "", "largest singular triplets of a Jacobian (matrix-free) or of a matrix", 0, 0,
+     VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(MATRIX) | BIT(K) | BIT(METHOD) |
+         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(SEED) | BIT(OUT),
+     va_cli_svd,
+     "--out writes safetensors: U [k, m], S [k], V [k, n] (one vector a row), residuals [k]."},
+};
+const int va_verb_count = (int)VA_COUNT(va_verbs);

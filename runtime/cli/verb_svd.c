@@ -1,0 +1,212 @@
+// vkalign svd: the largest singular triplets of a Jacobian, matrix-free, or of a matrix in a file.
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.h"
+
+#include "vkalign/svd.h"
+
+#include <math.h>
+#include <string.h>
+
+static va_status read_params(va_cli *cli, va_svd_params *params) {
+    va_status st = VA_OK;
+    int64_t seed = 0;
+    const char *method = va_cli_value_of(cli, OPT_METHOD);
+    *params = (va_svd_params){.k = 8};
+    if (method && !va_svd_method_parse(method, &params->method)) {
+        va_strbuf known = {0};
+        for (int i = 0; i < VA_SVD_METHOD_COUNT; i++)
+            va_strbuf_printf(&known, "%s%s", i ? ", " : "", va_svd_method_name((va_svd_method)i));
+        st = va_fail(cli->ctx, VA_ERR_USAGE, "--method: expected one of %s, got '%s'",
+                     known.data ? known.data : "?", method);
+        va_strbuf_free(&known);
+        goto done;
+    }
+    VA_TRY(va_cli_int(cli, OPT_K, 1, 1 << 20, &params->k));
+    VA_TRY(va_cli_int(cli, OPT_MAX_ITERATIONS, 1, 1 << 20, &params->max_iterations));
+    VA_TRY(va_cli_int(cli, OPT_SEED, 0, INT64_MAX, &seed));
+    VA_TRY(va_cli_positive(cli, OPT_TOLERANCE, &params->tolerance));
+    params->seed = (uint64_t)seed;
+done:
+    return st;
+}
+
+// -- matrices in files ----------------------------------------------------------------------------
+
+typedef struct matrix {
+    int64_t m, n;
+    float *data;
+} matrix;
+
+static va_status take_shape(va_cli *cli, const char *name, int n_dim, const int64_t *shape,
+                            matrix *A) {
+    if (n_dim != 2 || shape[0] < 1 || shape[1] < 1)
+        return va_fail(cli->ctx, VA_ERR_SHAPE,
+                       "%s: expected a matrix (2 dimensions, not empty), got %d dimensions%s", name,
+                       n_dim, n_dim == 2 ? ", one of them empty" : "");
+    A->m = shape[0], A->n = shape[1];
+    return VA_OK;
+}
+
+static va_status load_tensor(va_cli *cli, const char *spec, const char *colon, matrix *A) {
+    va_status st = VA_OK;
+    va_safetensors *file = NULL;
+    const char *path;
+    VA_TRY_ALLOC(cli->ctx, path, va_arena_strndup(cli->arena, spec, colon - spec));
+    VA_TRY(va_safetensors_open(cli->ctx, path, &file));
+    const va_file_tensor *t = va_safetensors_find(file, colon + 1);
+    if (!t)
+        VA_TRY(va_fail(cli->ctx, VA_ERR_FORMAT, "%s holds no tensor '%s'", path, colon + 1));
+    VA_TRY(take_shape(cli, spec, t->n_dim, t->shape, A));
+    if (t->dtype != VA_F32 && t->dtype != VA_F16 && t->dtype != VA_BF16 && t->dtype != VA_F64)
+        VA_TRY(va_fail(cli->ctx, VA_ERR_SHAPE, "%s: expected floats, got %s", spec,
+                       va_dtype_name(t->dtype)));
+    VA_TRY_ALLOC(cli->ctx, A->data, VA_NEW_ARRAY(cli->arena, float, t->n_elem));
+    va_convert_to_f32(A->data, t->data, t->dtype, t->n_elem);
+done:
+    va_safetensors_close(&file);
+    return st;
+}
+
+static va_status load_matrix(va_cli *cli, const char *spec, matrix *A) {
+    static const char suffix[] = ".safetensors:";
+    va_status st = VA_OK;
+    const char *at = strstr(spec, suffix);
+    if (at) {
+        VA_TRY(load_tensor(cli, spec, at + sizeof suffix - 2, A));
+    } else {
+        const size_t length = strlen(spec);
+        int n_dim;
+        int64_t shape[VA_MAX_DIM];
+        if (length < 4 || strcmp(spec + length - 4, ".npy") != 0)
+            VA_TRY(va_fail(cli->ctx, VA_ERR_USAGE,
+                           "--matrix: expected FILE.npy or FILE.safetensors:NAME, got '%s'", spec));
+        VA_TRY(va_npy_load(cli->ctx, cli->arena, spec, &n_dim, shape, &A->data));
+        VA_TRY(take_shape(cli, spec, n_dim, shape, A));
+    }
+    for (int64_t i = 0; i < A->m * A->n; i++)
+        if (!isfinite(A->data[i]))
+            VA_TRY(va_fail(cli->ctx, VA_ERR_NUMERIC, "%s holds NaN or infinity at [%lld, %lld]",
+                           spec, (long long)(i / A->n), (long long)(i % A->n)));
+done:
+    return st;
+}
+
+// -- results --------------------------------------------------------------------------------------
+
+static va_status write_result(va_cli *cli, const char *path, const va_svd_result *r,
+                              const char *label) {
+    va_status st = VA_OK;
+    float *sigma, *residual;
+    VA_TRY_ALLOC(cli->ctx, sigma, VA_NEW_ARRAY(cli->arena, float, r->k));
+    VA_TRY_ALLOC(cli->ctx, residual, VA_NEW_ARRAY(cli->arena, float, r->k));
+    for (int64_t i = 0; i < r->k; i++) {
+        sigma[i] = (float)r->sigma[i];
+        residual[i] = (float)r->residual[i];
+    }
+    const va_file_tensor entries[] = {
+        {.name = "S", .dtype = VA_F32, .n_dim = 1, .shape = {r->k}, .data = sigma},
+        {.name = "U", .dtype = VA_F32, .n_dim = 2, .shape = {r->k, r->m}, .data = r->U},
+        {.name = "V", .dtype = VA_F32, .n_dim = 2, .shape = {r->k, r->n}, .data = r->V},
+        {.name = "residuals", .dtype = VA_F32, .n_dim = 1, .shape = {r->k}, .data = residual},
+    };
+    const char *const meta[][2] = {{"tool", "vkalign " VA_VERSION}, {"map", label}};
+    VA_TRY(va_safetensors_write(cli->ctx, path, entries, VA_COUNT(entries), meta, VA_COUNT(meta)));
+done:
+    return st;
+}
+
+static void show_result(va_cli *cli, const va_svd_result *r, const char *label) {
+    va_json *sigma = va_json_add_array(cli->out, "sigma");
+    va_json *residual = va_json_add_array(cli->out, "residuals");
+    va_cli_print(cli, "%s: %lld x %lld\n\n    j  sigma         residual\n", label, (long long)r->m,
+                 (long long)r->n);
+    for (int64_t j = 0; j < r->k; j++) {
+        va_json_add_double(sigma, NULL, r->sigma[j]);
+        va_json_add_double(residual, NULL, r->residual[j]);
+        va_cli_print(cli, "%5lld  %-12.6g  %.2e%s\n", (long long)j + 1, r->sigma[j], r->residual[j],
+                     j >= r->rank ? "  (beyond the numerical rank)" : "");
+    }
+    va_json_add_int(cli->out, "rank", r->rank);
+    va_json_add_int(cli->out, "iterations", r->iterations);
+    va_json_add_bool(cli->out, "converged", r->converged);
+    va_cli_print(cli, "\n%s after %lld applications\n",
+                 r->converged ? "converged" : "NOT converged", (long long)r->iterations);
+}
+
+static va_status finish(va_cli *cli, const va_svd_params *params, const va_svd_result *r,
+                        const char *label, double start_s) {
+    va_status st = VA_OK;
+    const char *path = va_cli_value_of(cli, OPT_OUT);
+    if (path)
+        VA_TRY(write_result(cli, path, r, label));
+    va_json_add_string(cli->out, "method", va_svd_method_name(params->method));
+    va_cli_json_shape(cli->out, "shape", 2, (const int64_t[]){r->m, r->n});
+    show_result(cli, r, label);
+    if (path)
+        va_json_add_string(cli->out, "out", path);
+    va_json_add_double(cli->out, "seconds", va_time_s() - start_s);
+done:
+    return st;
+}
+
+// -- the two kinds of input -----------------------------------------------------------------------
+
+static va_status svd_of_matrix(va_cli *cli, const va_svd_params *params, const char *spec) {
+    va_status st = VA_OK;
+    va_gpu *gpu = NULL;
+    va_linmap *map = NULL;
+    va_svd_result r;
+    matrix A = {0};
+    const double start = va_time_s();
+    static const va_opt without[] = {OPT_MODEL,   OPT_TEXT, OPT_TEXT_FILE, OPT_IDS,
+                                     OPT_CONCEPT, OPT_FROM, OPT_TO,        OPT_MODE};
+    for (int64_t i = 0; i < VA_COUNT(without); i++)
+        if (va_cli_has(cli, without[i]))
+            return va_fail(cli->ctx, VA_ERR_USAGE, "svd: --matrix goes without a model's options");
+    VA_TRY(load_matrix(cli, spec, &A));
+    if (params->method == VA_SVD_DENSE) {
+        VA_TRY(va_svd_host(cli->ctx, cli->arena, A.data, A.m, A.n, params->k, &r));
+    } else {
+        VA_TRY(va_cli_open_gpu(cli, &gpu));
+        VA_TRY(va_linmap_from_matrix(gpu, A.data, A.m, A.n, &map));
+        VA_TRY(va_svd(cli->ctx, cli->arena, map, params, &r));
+    }
+    va_json_add_string(cli->out, "matrix", spec);
+    VA_TRY(finish(cli, params, &r, spec, start));
+done:
+    va_linmap_destroy(&map);
+    va_gpu_close(&gpu);
+    return st;
+}
+
+static va_status svd_of_model(va_cli *cli, const va_svd_params *params) {
+    va_status st = VA_OK;
+    va_cli_prompt p = {0};
+    va_linmap *map = NULL;
+    va_svd_result r;
+    va_mode mode;
+    const double start = va_time_s();
+    VA_TRY(va_cli_mode(cli, &mode));
+    VA_TRY(va_cli_open_prompt(cli, (const va_opt[]){OPT_FROM, OPT_TO}, 2, true, mode, &p));
+    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, mode, 0, &map));
+    VA_TRY(va_svd(cli->ctx, cli->arena, map, params, &r));
+    va_cli_describe(cli, &p, (const char *const[]){"from", "to"});
+    va_json_add_string(cli->out, "mode", mode == VA_EXACT ? "exact" : "detached");
+    VA_TRY(finish(cli, params, &r, va_linmap_label(map), start));
+done:
+    va_linmap_destroy(&map);
+    va_cli_close_prompt(&p);
+    return st;
+}
+
+va_status va_cli_svd(va_cli *cli) {
+    va_status st = VA_OK;
+    va_svd_params params;
+    const char *spec = va_cli_value_of(cli, OPT_MATRIX);
+    if (!spec && !va_cli_has(cli, OPT_MODEL))
+        return va_fail(cli->ctx, VA_ERR_USAGE, "svd: expected --model DIR or --matrix FILE");
+    VA_TRY(read_params(cli, &params));
+    VA_TRY(spec ? svd_of_matrix(cli, &params, spec) : svd_of_model(cli, &params));
+done:
+    return st;
+}
