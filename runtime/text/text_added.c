@@ -64,6 +64,9 @@ static va_status normalise_content(va_tokenizer *tok, text_str *s) {
     VA_TRY(text_buf_put(tok, &b, s->s, s->n, (text_span){0, 0}));
     text_piece p = text_buf_piece(&b);
     VA_TRY(text_normalize(tok, &p));
+    if (p.n == 0) // HF tokenizers would then find it everywhere
+        return va_fail(tok->ctx, VA_ERR_UNSUPPORTED, "%s: added_tokens: '%s' normalises to nothing",
+                       tok->path, s->s);
     *s = (text_str){va_arena_strndup(tok->arena, p.s, p.n), p.n};
     if (!s->s)
         st = text_out_of_memory(tok);
@@ -109,9 +112,7 @@ va_status text_added_read(va_tokenizer *tok, const va_json *added) {
         if (t->normalized)
             *text_pairs_at(&tok->added_by_id, t->id, 0) =
                 (struct text_pair){.a = t->id, .value = (int32_t)i};
-        if (t->content.n > 0) // Strip may leave nothing of it
-            trie_add(t->normalized ? &tok->normalized_trie : &tok->raw_trie, t->content,
-                     (int32_t)i);
+        trie_add(t->normalized ? &tok->normalized_trie : &tok->raw_trie, t->content, (int32_t)i);
     }
 done:
     return st;

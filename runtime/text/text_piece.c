@@ -121,9 +121,8 @@ va_status text_replace(va_tokenizer *tok, text_piece *p, const text_pattern *pat
             VA_TRY(text_buf_copy(tok, &b, p, begin, end));
             continue;
         }
-        int64_t here = begin > 0 ? p->at[begin - 1].end : p->at[0].begin; // of an empty match
-        text_span from = begin < end ? (text_span){p->at[begin].begin, p->at[end - 1].end}
-                                     : (text_span){here, here};
+        // The place of the last character replaced, as in HF tokenizers: Metaspace's `first` asks.
+        text_span from = end > 0 ? p->at[end - 1] : (text_span){p->at[0].begin, p->at[0].begin};
         VA_TRY(text_buf_put(tok, &b, content.s, content.n, from));
     }
     *p = text_buf_piece(&b);

@@ -88,6 +88,9 @@ static const struct {
     {ADDED("[{\"id\":3,\"content\":\"x\",\"special\":\"yes\"}]"), VA_ERR_FORMAT,
      "added_tokens.special: expected true or false"},
     {ADDED("[{\"id\":3,\"content\":\"x\",\"fuzzy\":true}]"), VA_ERR_UNSUPPORTED, "'fuzzy'"},
+    {DOC("[{\"id\":3,\"content\":\" \",\"normalized\":true}]", "{\"type\":\"Strip\"}", "null",
+         "null", "null", GOOD),
+     VA_ERR_UNSUPPORTED, "' ' normalises to nothing"},
     // components
     {NORMALIZER("{\"type\":\"BertNormalizer\"}"), VA_ERR_UNSUPPORTED, "normalizer: 'BertNormal"},
     {NORMALIZER("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}"), VA_ERR_UNSUPPORTED,
