@@ -18,6 +18,7 @@ typedef struct va_model va_model;
 // headers. Opens no device and reads no weight data.
 va_status va_model_open(va_ctx *ctx, const char *dir, va_model **model);
 void va_model_close(va_model **model);
+va_ctx *va_model_ctx(const va_model *model);
 const va_arch_config *va_model_config(const va_model *model);
 va_tokenizer *va_model_tokenizer(va_model *model); // NULL when there is none
 const char *va_model_dir(const va_model *model);

@@ -82,6 +82,10 @@ void va_model_close(va_model **model) {
     free(m);
 }
 
+va_ctx *va_model_ctx(const va_model *model) {
+    return model->ctx;
+}
+
 const va_arch_config *va_model_config(const va_model *model) {
     return &model->config;
 }
