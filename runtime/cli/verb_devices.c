@@ -157,7 +157,7 @@ static va_status self_test(va_cli *cli, int index, double *error) {
     snprintf(number, sizeof number, "%d", index);
     VA_TRY(va_gpu_open(cli->ctx, &(va_gpu_params){.device = number}, &gpu));
     for (int64_t i = 0; i < VA_COUNT(dtypes); i++) {
-        double one;
+        double one = 0;
         VA_TRY(test_dtype(gpu, dtypes[i], &one));
         *error = fmax(*error, one);
     }
