@@ -17,7 +17,7 @@
 #include "op_common.h"
 
 enum { Q, K, V };
-enum { LOCAL = 64, SCRATCH_BYTES = 64 << 20 };
+enum { LOCAL = 64, SCRATCH_BYTES = 16 << 20 };
 enum { HAS_DQ = 1, HAS_DK = 2, A_BY_VECTOR = 4, B_BY_VECTOR = 8, ACCUMULATE = 16 };
 
 typedef struct attention_push {

@@ -15,6 +15,7 @@ typedef struct op_case {
     uint32_t no_tangent;        // inputs whose tangent is zero and whose cotangent is not wanted
     uint32_t accumulate;        // inputs whose cotangent is added to what is there
     double tolerance;           // of errors relative to the largest value; 0 = OP_TOLERANCE
+    double floor;               // the largest value counts as at least this
     uint64_t seed;
 } op_case;
 

@@ -70,7 +70,8 @@ static void forward(const op_ref_call *r) {
             for (int64_t d = 0; d < s.D; d++) {
                 double sum = 0;
                 for (int64_t j = 0; j < s.T; j++)
-                    sum += p[j] * r->xv[V][kv_at(s, m / s.T * s.T + j, h) + d];
+                    if (sees(r, m, m / s.T * s.T + j))
+                        sum += p[j] * r->xv[V][kv_at(s, m / s.T * s.T + j, h) + d];
                 r->out[q_at(s, m, h) + d] = sum;
             }
         }
@@ -85,6 +86,9 @@ static void row_tangent(const op_ref_call *r, int64_t m, int64_t h, const double
     for (int64_t j = 0; j < s.T; j++) {
         int64_t at = kv_at(s, m / s.T * s.T + j, h);
         double v = 0;
+        dp[j] = 0;
+        if (!sees(r, m, m / s.T * s.T + j))
+            continue;
         if (r->dx[Q])
             v += dot(s, r->dx[Q] + q_at(s, m, h), r->xv[K] + at);
         if (r->dx[K])
@@ -107,6 +111,8 @@ static void jvp(const op_ref_call *r) {
                 double sum = 0;
                 for (int64_t j = 0; j < s.T; j++) {
                     int64_t at = kv_at(s, m / s.T * s.T + j, h) + d;
+                    if (!sees(r, m, m / s.T * s.T + j))
+                        continue;
                     sum += dp[j] * r->xv[V][at] + (r->dx[V] ? p[j] * r->dx[V][at] : 0);
                 }
                 r->out[q_at(s, m, h) + d] = sum;
