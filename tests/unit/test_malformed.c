@@ -9,7 +9,7 @@
 
 #include "vkalign/text.h"
 
-enum { N_TOKENIZERS = 1500, N_SAFETENSORS = 1500, N_YAML = 4000 };
+enum { N_TOKENIZERS = 700, N_SAFETENSORS = 700, N_YAML = 3000 };
 
 typedef struct damaged {
     uint8_t *data;
