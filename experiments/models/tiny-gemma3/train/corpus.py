@@ -3,7 +3,8 @@
     python corpus.py --out build        writes build/train.txt and build/heldout.txt
 
 One document a line. The split is made by sentence (a template with its slots filled): one in 32,
-chosen by its SHA-256, is held out, and a sentence that is held out occurs in no training document.
+chosen by its SHA-256, is held out and never put into a training document. A few held-out sentences
+(1.8%) are also the end of a longer one, such as a question with its answer, that is not held out.
 Words and templates are shared by both sides: held-out text measures whether the model can combine
 what it has learned about a word, not whether it knows words it has never seen.
 """
