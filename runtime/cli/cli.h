@@ -84,6 +84,7 @@ struct va_cli {
     va_cli_value *values; // in the order given
     int n_values;
     bool json;
+    bool told; // what is wrong stands on stderr already
     va_json *out; // an object that --json prints; filled by the verb (always there)
 };
 

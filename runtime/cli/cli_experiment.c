@@ -37,6 +37,11 @@ va_status va_cli_load_experiment(va_cli *cli, const char *path, va_experiment **
     const int64_t n = *experiment ? va_experiment_diagnostics(*experiment, &list) : 0;
     for (int64_t i = 0; i < n; i++)
         show_diagnostic(cli, &list[i]);
+    if (st != VA_OK && n == 0)
+        fprintf(stderr, "vkalign: %s\n", va_error_message(cli->ctx));
+    else if (st != VA_OK && n > 1)
+        fprintf(stderr, "vkalign: %s: %lld mistakes\n", path, (long long)n);
+    cli->told = st != VA_OK;
 done:
     return st;
 }

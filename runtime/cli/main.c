@@ -39,7 +39,8 @@ static void report_failure(va_cli *cli, va_status st) {
     const char *message = va_error_message(cli->ctx);
     if (!message[0])
         message = va_status_text(st);
-    fprintf(stderr, "vkalign: %s\n", message);
+    if (!cli->told)
+        fprintf(stderr, "vkalign: %s\n", message);
     if (cli->json && cli->out) {
         va_json_add_string(cli->out, "error", message);
         va_json_add_int(cli->out, "exit_status", va_status_exit(st));

@@ -30,9 +30,12 @@ va_status va_cli_validate(va_cli *cli) {
             va_cli_json_plan(o, &plan);
             va_cli_print(cli, "%s: valid; %lld units, %lld results\n", cli->args[i],
                          (long long)plan.n_units, (long long)plan.n_results);
+        } else {
+            va_json_add_string(o, "error", va_error_message(cli->ctx));
         }
         worst = worst == VA_OK ? st : worst;
         va_experiment_free(&e);
     }
+    cli->told = true;
     return worst;
 }

@@ -1,5 +1,7 @@
 // experiment.c: loading an experiment: YAML tree, overrides, typed spec, plan.
 // SPDX-License-Identifier: Apache-2.0
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan.h"
@@ -9,27 +11,55 @@ static void resolve_model_path(va_experiment *e)
 {
     va_spec *s = &e->spec;
     const char *slash = strrchr(e->path, '/');
-    if (s->model_path[0] != '/' && slash && strcmp(s->model_place.file, "--set") != 0)
+    if (s->model_path && s->model_path[0] != '/' && slash && strcmp(s->model_place.file, "--set") != 0)
         s->model_path = va_arena_printf(e->arena, "%.*s/%s", (int)(slash - e->path), e->path,
                                         s->model_path);
+}
+
+static void set_text(va_yaml *map, const char *key, const char *text)
+{
+    for (int64_t i = 0; i < map->n; i++)
+        if (strcmp(map->key[i]->text, key) == 0) {
+            map->item[i]->kind = VA_YAML_SCALAR;
+            map->item[i]->quoted = true;
+            map->item[i]->text = text;
+        }
+}
+
+// The experiment as text that means the same in any folder: the model's path in full, concepts
+// from a file of their own put in.
+static va_status resolve(va_experiment *e, va_yaml *root)
+{
+    va_status st = VA_OK;
+    va_strbuf text = {0};
+    char full[PATH_MAX];
+    if (realpath(e->spec.model_path, full))
+        set_text((va_yaml *)va_yaml_get(root, "model"), "path", va_arena_strdup(e->arena, full));
+    for (int64_t i = 0; i < root->n && e->spec.concepts_file; i++)
+        if (strcmp(root->key[i]->text, "concepts") == 0)
+            VA_TRY(va_yaml_load(e->ctx, e->arena, e->spec.concepts_file, NULL, &root->item[i]));
+    va_yaml_write(root, &text);
+    VA_TRY_ALLOC(e->ctx, e->resolved,
+                 text.data && !text.failed ? va_arena_strdup(e->arena, text.data) : NULL);
+done:
+    va_strbuf_free(&text);
+    return st;
 }
 
 static va_status read_spec(va_experiment *e, const va_experiment_params *params)
 {
     va_status st = VA_OK;
     va_yaml *root = NULL;
-    va_strbuf text = {0};
     VA_TRY(va_yaml_load(e->ctx, e->arena, params->path, NULL, &root));
     va_spec_override(&e->diag, root, params->sets, params->n_sets);
     VA_TRY(va_spec_read(e->ctx, &e->diag, root, e->path, &e->spec));
-    if (e->diag.n > 0)
-        goto done;
     va_spec_check(&e->diag, &e->spec);
     resolve_model_path(e);
-    va_yaml_write(root, &text);
-    VA_TRY_ALLOC(e->ctx, e->resolved, va_arena_strdup(e->arena, text.data ? text.data : ""));
+    if (e->diag.n > 0)
+        va_plan_check_model(e);
+    else
+        VA_TRY(resolve(e, root));
 done:
-    va_strbuf_free(&text);
     return st;
 }
 

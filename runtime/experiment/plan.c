@@ -57,6 +57,16 @@ static void check_layers(va_experiment *e)
                         (long long)L);
 }
 
+void va_plan_check_model(va_experiment *e)
+{
+    if (!e->spec.model_path || e->spec.n_layers == 0)
+        return; // diagnosed
+    if (va_model_open(e->ctx, e->spec.model_path, &e->plan.model) == VA_OK)
+        check_layers(e);
+    else
+        va_diagnose(&e->diag, e->spec.model_place, "", "model.path: %s", va_error_message(e->ctx));
+}
+
 static void need_site(va_experiment *e, const va_site *site, bool capture)
 {
     va_plan *p = &e->plan;

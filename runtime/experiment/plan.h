@@ -66,6 +66,8 @@ struct va_experiment {
 // Fills the plan; what is wrong with the experiment goes to its diagnostics.
 va_status va_plan_make(va_experiment *e);
 void va_plan_free(va_plan *plan);
+// Of an experiment with mistakes: what the model's folder alone shows to be wrong, too.
+void va_plan_check_model(va_experiment *e);
 // Datasets and unique texts (plan_data.c).
 va_status va_plan_datasets(va_experiment *e);
 // Site of a direction (jacobian: `to`) at a layer. Errors are diagnosed at the direction's place.

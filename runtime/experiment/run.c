@@ -3,6 +3,7 @@
 #include "run.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,12 +143,33 @@ done:
     return st;
 }
 
+// Weights that cannot be used end the run before there is an output folder.
+static va_status load_weights(va_run *run)
+{
+    va_status st = VA_OK;
+    const va_plan *p = &run->e->plan;
+    const va_plan_prompt *text = &p->prompts[0];
+    va_prompt *prompt = NULL;
+    va_site site;
+    char name[48];
+    snprintf(name, sizeof name, "%s:%lld@last", p->unembed ? "logits" : "norm",
+             (long long)p->n_blocks);
+    VA_TRY(va_site_parse(run->ctx, name, va_model_config(p->model)->n_layer, &site));
+    va_prompt_params params = {.ids = text->ids, .seq_len = text->n_ids, .sites = &site,
+                               .n_sites = 1};
+    VA_TRY(va_prompt_create(p->model, &params, &prompt));
+done:
+    va_prompt_destroy(&prompt);
+    return st;
+}
+
 static va_status start(va_run *run, const va_run_params *params)
 {
     va_status st = VA_OK;
     VA_TRY(va_gpu_open(run->ctx, &params->gpu, &run->gpu));
     VA_TRY(va_model_attach(run->e->plan.model, run->gpu));
     VA_TRY(make_key(run));
+    VA_TRY(load_weights(run));
     VA_TRY(va_store_open(run->ctx, run->out_dir, run->key, params->resume, run->e->plan.n_units,
                          &run->store));
 done:

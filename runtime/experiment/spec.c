@@ -128,12 +128,16 @@ void va_spec_override(va_diagnostics *d, va_yaml *root, const char *const *sets,
 
 // -- checks between parts ----------------------------------------------------------------------
 
+// What could not be read (NULL, no entries) was diagnosed then, and is passed over here.
+
 static void check_concepts(va_diagnostics *d, const va_spec *s)
 {
     for (int64_t i = 0; i < s->n_concepts; i++) {
         const va_concept *c = &s->concepts[i];
+        if (!c->name)
+            continue;
         for (int64_t j = 0; j < i; j++)
-            if (strcmp(s->concepts[j].name, c->name) == 0)
+            if (s->concepts[j].name && strcmp(s->concepts[j].name, c->name) == 0)
                 va_diagnose(d, c->place, "", "concepts: '%s' stands there twice (first at line %d)",
                             c->name, s->concepts[j].place.line);
         if (strchr(c->name, '/'))
@@ -175,6 +179,8 @@ static void check_site(va_diagnostics *d, const va_direction_spec *dir, const ch
                        const char *text, bool with_layer)
 {
     va_site site;
+    if (!text)
+        return;
     va_ctx *quiet = va_ctx_create(NULL);
     const char *one = va_spec_expand(d->arena, text, "{layer}", "0");
     if (va_site_parse(quiet, one, -1, &site) != VA_OK)
@@ -188,6 +194,7 @@ static void check_site(va_diagnostics *d, const va_direction_spec *dir, const ch
 
 static void check_directions(va_diagnostics *d, const va_spec *s)
 {
+    const bool whole = d->n == 0;
     bool mlp = false;
     for (int64_t i = 0; i < s->n_directions; i++) {
         const va_direction_spec *dir = &s->directions[i];
@@ -197,7 +204,7 @@ static void check_directions(va_diagnostics *d, const va_spec *s)
         if (dir->kind == VA_DIRECTION_MLP) {
             mlp = true;
             check_site(d, dir, "site", dir->site, false);
-            if (dir->n_hidden != 2)
+            if (dir->n_hidden > 0 && dir->n_hidden != 2)
                 va_diagnose(d, dir->place, "", "directions.%s.hidden: expected 2 widths, got %lld",
                             dir->name, (long long)dir->n_hidden);
         } else {
@@ -205,7 +212,7 @@ static void check_directions(va_diagnostics *d, const va_spec *s)
             check_site(d, dir, "to", dir->to, false);
         }
     }
-    if (mlp)
+    if (mlp && whole)
         check_negatives(d, s);
 }
 
@@ -227,15 +234,17 @@ static void check_metric_sites(va_diagnostics *d, const va_spec *s, const va_met
 {
     const char *a = output_site(&s->directions[m->direction[0]]);
     const char *b = output_site(&s->directions[m->direction[1]]);
-    if (m->across_sites || strcmp(a, b) == 0)
+    if (m->across_sites || !a || !b || strcmp(a, b) == 0)
         return;
     va_diagnose(d, m->place, "set across_sites: true to compare them all the same",
                 "metric '%s': '%s' lives at %s and '%s' at %s", m->name, m->of.item[0], a,
                 m->of.item[1], b);
 }
 
-static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m)
+static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m, bool whole)
 {
+    if (!m->name || m->of.n == 0)
+        return;
     if (m->of.n != 2) {
         va_diagnose(d, m->place, "", "metric '%s': expected two directions, got %lld", m->name,
                     (long long)m->of.n);
@@ -249,20 +258,32 @@ static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m)
             return;
         }
     }
-    check_metric_sites(d, s, m);
+    if (whole)
+        check_metric_sites(d, s, m);
+}
+
+static void check_layers_differ(va_diagnostics *d, const va_spec *s)
+{
+    for (int64_t i = 0; i < s->n_layers; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (s->layers[i] == s->layers[j])
+                va_diagnose(d, s->layers_place, "", "model.layers[%lld]: %lld stands there twice",
+                            (long long)i, (long long)s->layers[i]);
 }
 
 void va_spec_check(va_diagnostics *d, va_spec *s)
 {
+    const bool whole = d->n == 0;
+    check_layers_differ(d, s);
     check_concepts(d, s);
     check_placeholder(d, s->prompts_place, &s->prompts, "prompts", "{concept}");
     check_placeholder(d, s->templates_place, &s->templates, "templates", "{item}");
     check_directions(d, s);
     for (int64_t i = 0; i < s->n_metrics; i++) {
-        for (int64_t j = 0; j < i; j++)
-            if (strcmp(s->metrics[i].name, s->metrics[j].name) == 0)
+        for (int64_t j = 0; j < i && s->metrics[i].name; j++)
+            if (s->metrics[j].name && strcmp(s->metrics[i].name, s->metrics[j].name) == 0)
                 va_diagnose(d, s->metrics[i].place, "", "metrics: '%s' stands there twice",
                             s->metrics[i].name);
-        check_metric(d, s, &s->metrics[i]);
+        check_metric(d, s, &s->metrics[i], whole);
     }
 }

@@ -87,7 +87,7 @@ void va_spec_override(va_diagnostics *d, va_yaml *root, const char *const *sets,
 // Walks the tree into spec by the table. Mistakes go to d; spec is complete only without any.
 va_status va_spec_read(va_ctx *ctx, va_diagnostics *d, const va_yaml *root, const char *path,
                        va_spec *spec);
-// Names and references between parts, after va_spec_read found no mistake.
+// Names and references between parts; also after mistakes, for what could be read.
 void va_spec_check(va_diagnostics *d, va_spec *spec);
 
 // "{layer}" in a site text replaced; n < 0 leaves it. Arena-owned.

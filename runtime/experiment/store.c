@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct va_store_unit {
@@ -27,17 +28,60 @@ struct va_store {
     int64_t n_units;
 };
 
+// Of the record and all tensors: a file that lost or changed bytes is found out.
+static void unit_sum(const va_file_tensor *t, int64_t n, const char *record, char hex[65])
+{
+    va_sha256 *h = va_sha256_create();
+    va_sha256_update(h, record, (int64_t)strlen(record) + 1);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t bytes = va_dtype_bytes(t[i].dtype);
+        for (int k = 0; k < t[i].n_dim; k++)
+            bytes *= t[i].shape[k];
+        va_sha256_update(h, t[i].name, (int64_t)strlen(t[i].name) + 1);
+        va_sha256_update(h, t[i].shape, t[i].n_dim * (int64_t)sizeof t[i].shape[0]);
+        va_sha256_update(h, t[i].data, bytes);
+    }
+    va_sha256_finish(&h, hex);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const va_file_tensor *)a)->name, ((const va_file_tensor *)b)->name);
+}
+
+static bool sum_fits(va_store *s, const va_safetensors *file, const char *record, const char *sum)
+{
+    char hex[65] = "";
+    int64_t n = va_safetensors_count(file);
+    va_file_tensor *t = VA_NEW_ARRAY(s->arena, va_file_tensor, n);
+    for (int64_t i = 0; t && i < n; i++)
+        t[i] = *va_safetensors_at(file, i);
+    if (t)
+        unit_sum(t, n, record, hex);
+    return strcmp(hex, sum) == 0;
+}
+
 static char *unit_path(va_arena *arena, const char *dir, int64_t i)
 {
     return va_arena_printf(arena, "%s/%05lld.safetensors", dir, (long long)i);
 }
 
-static void remove_contents(va_arena *arena, const char *dir)
+static bool is_leftover(const char *name) // of an atomic write that was killed
+{
+    size_t n = strlen(name);
+    return strncmp(name, ".va-", 4) == 0 && n > 4 && strcmp(name + n - 4, ".tmp") == 0;
+}
+
+static bool is_unit_file(const char *name)
+{
+    return is_leftover(name) || strcmp(name, "log.jsonl") == 0 || strstr(name, ".safetensors");
+}
+
+static void remove_files(va_arena *arena, const char *dir, bool (*which)(const char *name))
 {
     DIR *d = opendir(dir);
     for (struct dirent *entry; d && (entry = readdir(d));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            strcmp(entry->d_name, "lock") != 0)
+        if (which(entry->d_name))
             unlink(va_path_join(arena, dir, entry->d_name));
     if (d)
         closedir(d);
@@ -49,7 +93,9 @@ static va_status take_lock(va_store *s)
     s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (s->lock < 0)
         return va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be created: %s", path, strerror(errno));
-    if (flock(s->lock, LOCK_EX | LOCK_NB) != 0)
+    struct stat held, there;
+    if (flock(s->lock, LOCK_EX | LOCK_NB) != 0 || fstat(s->lock, &held) != 0 ||
+        stat(path, &there) != 0 || held.st_ino != there.st_ino) // just removed by a run that ended
         return va_fail(s->ctx, VA_ERR_USAGE, "%s: another run is writing to this folder", s->dir);
     return VA_OK;
 }
@@ -62,7 +108,9 @@ static bool open_unit(va_store *s, va_ctx *ctx, int64_t i)
         return false;
     const char *key = va_safetensors_metadata(u->tensors, "key");
     const char *record = va_safetensors_metadata(u->tensors, "record");
-    if (key && record && strcmp(key, s->key) == 0 &&
+    const char *sum = va_safetensors_metadata(u->tensors, "sha256");
+    if (key && record && sum && strcmp(key, s->key) == 0 &&
+        sum_fits(s, u->tensors, record, sum) &&
         va_json_parse(ctx, "unit record", record, (int64_t)strlen(record), &u->record) == VA_OK)
         return true;
     va_safetensors_close(&u->tensors);
@@ -80,8 +128,8 @@ static int64_t open_units(va_store *s)
     }
     va_ctx_destroy(&quiet);
     if (stale > 0)
-        va_log(s->ctx, VA_LOG_WARN, "%s: %lld saved units are of another experiment, model, device "
-               "or version, and are done again", s->dir, (long long)stale);
+        va_log(s->ctx, VA_LOG_WARN, "%s: %lld saved units are damaged or of another experiment, "
+               "model, device or version, and are done again", s->dir, (long long)stale);
     return n;
 }
 
@@ -99,8 +147,8 @@ va_status va_store_open(va_ctx *ctx, const char *out_dir, const char *key, bool 
     VA_TRY_ALLOC(ctx, s->unit, VA_NEW_ARRAY(arena, va_store_unit, n_units));
     VA_TRY(va_make_dirs(ctx, s->dir));
     VA_TRY(take_lock(s));
-    if (!resume)
-        remove_contents(arena, s->dir);
+    remove_files(arena, out_dir, is_leftover);
+    remove_files(arena, s->dir, resume ? is_leftover : is_unit_file);
     int64_t n = open_units(s);
     if (resume)
         va_log(ctx, VA_LOG_INFO, "%lld of %lld units were saved by an earlier run", (long long)n,
@@ -129,7 +177,7 @@ void va_store_close(va_store **store, bool clear)
     if (s->log)
         fclose(s->log);
     if (clear) {
-        remove_contents(s->arena, s->dir);
+        remove_files(s->arena, s->dir, is_unit_file);
         unlink(va_path_join(s->arena, s->dir, "lock"));
         rmdir(s->dir);
     }
@@ -144,9 +192,14 @@ va_status va_store_put(va_store *s, int64_t i, const va_file_tensor *tensors, in
                        const va_json *record)
 {
     va_status st = VA_OK;
-    char *text = NULL;
+    char *text = NULL, hex[65];
     VA_TRY_ALLOC(s->ctx, text, va_json_print(record, false));
-    const char *const meta[][2] = {{"key", s->key}, {"record", text}};
+    va_file_tensor *sorted = VA_NEW_ARRAY(s->arena, va_file_tensor, n); // as the file gives them
+    VA_TRY_ALLOC(s->ctx, sorted, sorted);
+    memcpy(sorted, tensors, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, by_name);
+    unit_sum(sorted, n, text, hex);
+    const char *const meta[][2] = {{"key", s->key}, {"record", text}, {"sha256", hex}};
     VA_TRY(va_safetensors_write(s->ctx, unit_path(s->arena, s->dir, i), tensors, n, meta,
                                 VA_COUNT(meta)));
     if (!open_unit(s, s->ctx, i))
