@@ -149,6 +149,7 @@ void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *sit
     char text[64];
     va_json_add_string(cli->out, "model", va_model_dir(p->model));
     va_json_add_string(cli->out, "device", va_gpu_get_info(p->gpu)->name);
+    va_json_add_int(cli->out, "device_peak_bytes", va_gpu_get_memory(p->gpu).peak_bytes);
     va_json *ids = va_json_add_array(cli->out, "ids");
     for (int64_t i = 0; i < p->n_ids; i++)
         va_json_add_int(ids, NULL, p->ids[i]);

@@ -70,26 +70,24 @@ done:
     return st;
 }
 
+// Without --layers the whole model is checked: every weight is there and fits. With it the first
+// blocks alone, so that a part of a checkpoint can be looked at.
 static va_status show_plan(va_cli *cli, va_model *m) {
     va_status st = VA_OK;
     const int64_t L = va_model_config(m)->n_layer;
-    int64_t blocks = -1, unembed_all, plain;
+    int64_t blocks = L, with, without;
     char text[32];
     VA_TRY(va_cli_int(cli, OPT_LAYERS, 0, L, &blocks));
-    VA_TRY(va_model_weight_bytes(m, L, true, &unembed_all)); // every weight is there and fits
-    VA_TRY(va_model_weight_bytes(m, L, false, &plain));
+    VA_TRY(va_model_weight_bytes(m, blocks, true, &with));
+    VA_TRY(va_model_weight_bytes(m, blocks, false, &without));
     va_json *list = va_json_add_array(cli->out, "memory");
     va_cli_print(cli, "device memory at %d tokens:\n", PLAN_TOKENS);
-    if (blocks >= 0) {
-        VA_TRY(show_memory(cli, m, list, blocks));
-    } else {
-        if (L > 6)
-            VA_TRY(show_memory(cli, m, list, 6));
-        VA_TRY(show_memory(cli, m, list, L));
-    }
-    va_json_add_int(cli->out, "unembedding_bytes", unembed_all - plain);
+    if (L > 6 && !va_cli_has(cli, OPT_LAYERS))
+        VA_TRY(show_memory(cli, m, list, 6));
+    VA_TRY(show_memory(cli, m, list, blocks));
+    va_json_add_int(cli->out, "unembedding_bytes", with - without);
     va_cli_print(cli, "  logits need %s more for the unembedding\n",
-                 va_format_bytes(text, unembed_all - plain));
+                 va_format_bytes(text, with - without));
 done:
     return st;
 }
