@@ -91,6 +91,8 @@ static va_status plan_sites(va_experiment *e)
             const va_direction_spec *dir = &s->directions[i];
             va_site site = {0};
             bool mlp = dir->kind == VA_DIRECTION_MLP;
+            if (s->layers[l] > va_model_config(e->plan.model)->n_layer)
+                continue; // diagnosed once, not for every direction
             if (va_plan_site(e, dir, mlp ? dir->site : dir->to, s->layers[l], &site))
                 need_site(e, &site, mlp);
             if (!mlp && va_plan_site(e, dir, dir->from, s->layers[l], &site))

@@ -273,12 +273,12 @@ static void check_layers_differ(va_diagnostics *d, const va_spec *s)
 
 void va_spec_check(va_diagnostics *d, va_spec *s)
 {
-    const bool whole = d->n == 0;
     check_layers_differ(d, s);
     check_concepts(d, s);
     check_placeholder(d, s->prompts_place, &s->prompts, "prompts", "{concept}");
     check_placeholder(d, s->templates_place, &s->templates, "templates", "{item}");
     check_directions(d, s);
+    const bool whole = d->n == 0;
     for (int64_t i = 0; i < s->n_metrics; i++) {
         for (int64_t j = 0; j < i && s->metrics[i].name; j++)
             if (s->metrics[j].name && strcmp(s->metrics[i].name, s->metrics[j].name) == 0)
