@@ -31,9 +31,17 @@ double *va_svd_array(svd_job *job, int64_t count, int64_t length) {
     return va_mul_i64(count, length, &elems) ? VA_NEW_ARRAY(job->arena, double, elems) : NULL;
 }
 
-va_status va_svd_step(svd_job *job, int64_t done_count, int64_t total) {
-    const va_progress p = {.label = va_linmap_label(job->map), .done = done_count, .total = total};
+static void report_progress(svd_job *job, int64_t done_count, int64_t total, bool finished) {
+    const va_progress p = {.label = va_linmap_label(job->map),
+                           .done = done_count,
+                           .total = total,
+                           .elapsed_s = va_time_s() - job->start_s,
+                           .finished = finished};
     va_progress_report(job->ctx, &p);
+}
+
+va_status va_svd_step(svd_job *job, int64_t done_count, int64_t total) {
+    report_progress(job, done_count, total, false);
     return va_check_interrupt(job->ctx);
 }
 
@@ -181,7 +189,6 @@ static va_status measure(svd_job *job, va_svd_result *r) {
     VA_TRY(va_svd_apply(job, job->V, r->k, AV));
     VA_TRY(va_svd_apply_t(job, job->U, r->k, AtU));
     store_residuals(AV, AtU, r);
-    r->converged = true;
     double worst = 0;
     for (int64_t j = 0; j < r->k; j++)
         worst = fmax(worst, r->residual[j]);
@@ -226,8 +233,12 @@ va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_para
     };
     va_status st = VA_OK;
     va_linmap_shape s = va_linmap_get_shape(map);
-    svd_job job = {
-        .ctx = ctx, .map = map, .params = *params, .m = s.T_out * s.d_out, .n = s.T_in * s.d_in};
+    svd_job job = {.ctx = ctx,
+                   .map = map,
+                   .params = *params,
+                   .m = s.T_out * s.d_out,
+                   .n = s.T_in * s.d_in,
+                   .start_s = va_time_s()};
     VA_TRY(check_params(&job));
     VA_TRY(allocate_result(ctx, arena, job.k, job.m, job.n, result));
     VA_TRY_ALLOC(ctx, job.arena, va_arena_create());
@@ -238,6 +249,7 @@ va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_para
     store_result(job.U, job.S, job.V, result);
     VA_TRY(measure(&job, result));
     result->iterations = job.iterations;
+    report_progress(&job, job.k, job.k, true);
 done:
     va_arena_destroy(&job.arena);
     return st;

@@ -86,7 +86,7 @@ done:
 }
 
 // Near-equal values may be found in the wrong order.
-static va_status sort_triplets(svd_job *job) {
+static void sort_triplets(svd_job *job) {
     for (int64_t i = 1; i < job->k; i++)
         for (int64_t j = i; j > 0 && job->S[j] > job->S[j - 1]; j--) {
             double *a = job->S + j - 1;
@@ -104,7 +104,6 @@ static va_status sort_triplets(svd_job *job) {
                 job->V[(j - 1) * job->n + c] = t;
             }
         }
-    return VA_OK;
 }
 
 va_status va_svd_power(svd_job *job) {
@@ -113,7 +112,7 @@ va_status va_svd_power(svd_job *job) {
     VA_TRY_ALLOC(job->ctx, w, va_svd_array(job, 1, job->m));
     for (int64_t j = 0; j < job->k; j++)
         VA_TRY(find_triplet(job, j, w));
-    VA_TRY(sort_triplets(job));
+    sort_triplets(job);
 done:
     return st;
 }

@@ -20,6 +20,7 @@ typedef struct svd_job {
     double *V;          // [k, n]
     int64_t iterations; // applications to blocks so far
     float *x, *y;       // [block, n], [block, m] staging, block vectors at once
+    double start_s;     // va_time_s()
 } svd_job;
 
 // A solver judges by the residual it sees; the final one, of rounded vectors, is a little larger.

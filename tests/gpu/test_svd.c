@@ -350,6 +350,40 @@ static void test_parameters(void **state) {
     assert_false(va_svd_method_parse("lanczos", &method));
 }
 
+typedef struct reports {
+    int n, n_finished;
+    double last_s; // elapsed
+} reports;
+
+static void on_progress(void *user, const va_progress *p) {
+    reports *seen = user;
+    assert_true(p->done <= p->total && p->elapsed_s >= seen->last_s);
+    assert_int_equal(seen->n_finished, 0); // nothing comes after the end
+    seen->n++;
+    seen->n_finished += p->finished;
+    seen->last_s = p->elapsed_s;
+}
+
+static void test_progress(void **state) {
+    fixture *f = *state;
+    static const float A[4] = {1, 2, 3, 4};
+    va_linmap *map;
+    va_svd_result r;
+    assert_ok(f->ctx, va_linmap_from_matrix(f->gpu, A, 2, 2, &map));
+    for (int method = 0; method < VA_SVD_METHOD_COUNT; method++) {
+        reports seen = {0};
+        va_ctx *ctx =
+            va_ctx_create(&(va_ctx_params){.progress = on_progress, .progress_user = &seen});
+        const va_svd_params p = {.k = 2, .method = (va_svd_method)method};
+        assert_ok(ctx, va_svd(ctx, f->arena, map, &p, &r));
+        assert_int_equal(seen.n_finished, 1);
+        assert_true(seen.last_s > 0);
+        assert_true(seen.n > 1 || method == VA_SVD_DENSE); // which is one step
+        va_ctx_destroy(&ctx);
+    }
+    va_linmap_destroy(&map);
+}
+
 // -- real matrices ----------------------------------------------------------------------------
 
 // A Matrix Market file of real coordinates, general or symmetric, as a dense matrix.
@@ -448,8 +482,8 @@ int main(void) {
         SVD_TEST(test_zero_map),   SVD_TEST(test_extreme_shapes),
         SVD_TEST(test_not_finite), SVD_TEST(test_same_seed_same_bits),
         SVD_TEST(test_parameters), SVD_TEST(test_impossible_tolerance),
-        SVD_TEST(test_abb313),     SVD_TEST(test_west0479),
-        SVD_TEST(test_lunda),
+        SVD_TEST(test_progress),   SVD_TEST(test_abb313),
+        SVD_TEST(test_west0479),   SVD_TEST(test_lunda),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
