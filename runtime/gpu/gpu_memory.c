@@ -11,11 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-int gpu_memory_type(const va_gpu *gpu, VkMemoryPropertyFlags flags) {
+// First of the types in the set `allowed` that has all of the flags.
+static int allowed_type(const va_gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags flags) {
     for (uint32_t i = 0; i < gpu->memory_types.memoryTypeCount; i++)
-        if ((gpu->memory_types.memoryTypes[i].propertyFlags & flags) == flags)
+        if ((allowed >> i & 1) && (gpu->memory_types.memoryTypes[i].propertyFlags & flags) == flags)
             return (int)i;
     return -1;
+}
+
+int gpu_memory_type(const va_gpu *gpu, VkMemoryPropertyFlags flags) {
+    return allowed_type(gpu, UINT32_MAX, flags);
 }
 
 void gpu_memory_init(va_gpu *gpu) {
@@ -73,12 +78,19 @@ va_status gpu_allocate(va_gpu *gpu, int64_t size_bytes, uint32_t memory_type, Vk
     VK_TRY(gpu, vkCreateBuffer(gpu->device, &info, NULL, buffer));
     VkMemoryRequirements need;
     VK_DO(gpu, vkGetBufferMemoryRequirements(gpu->device, *buffer, &need));
-    if (!(need.memoryTypeBits >> memory_type & 1))
-        memory_type = (uint32_t)__builtin_ctz(need.memoryTypeBits); // never seen
+    // Buffers may be kept out of the type that was chosen; another with its properties will do.
+    int type = need.memoryTypeBits >> memory_type & 1
+                   ? (int)memory_type
+                   : allowed_type(gpu, need.memoryTypeBits,
+                                  gpu->memory_types.memoryTypes[memory_type].propertyFlags);
+    if (type < 0)
+        VA_TRY(va_fail(gpu->ctx, VA_ERR_DEVICE,
+                       "%s takes buffers in memory types %#x, none of them like type %u",
+                       gpu->info.name, need.memoryTypeBits, memory_type));
     VkMemoryAllocateInfo alloc = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
         .allocationSize = need.size,
-        .memoryTypeIndex = memory_type,
+        .memoryTypeIndex = (uint32_t)type,
     };
     VK_TRY(gpu, vkAllocateMemory(gpu->device, &alloc, NULL, memory));
     VK_TRY(gpu, vkBindBufferMemory(gpu->device, *buffer, *memory, 0));
@@ -187,7 +199,6 @@ done:
 
 static va_status add_block(va_gpu *gpu, int64_t size_bytes, bool dedicated, gpu_block **out) {
     va_status st = VA_OK;
-    static int serial;
     gpu_block *block;
     VA_TRY_ALLOC(gpu->ctx, block, calloc(1, sizeof *block));
     block->size_bytes = size_bytes;
@@ -196,9 +207,10 @@ static va_status add_block(va_gpu *gpu, int64_t size_bytes, bool dedicated, gpu_
         VA_TRY(va_fail(gpu->ctx, VA_ERR_MEMORY, "out of host memory"));
     VA_TRY(gpu_allocate(gpu, size_bytes, gpu->memory_type, &block->buffer, &block->memory,
                         gpu->mapped ? &block->mapped : NULL));
-    gpu_name(gpu, VK_OBJECT_TYPE_BUFFER, (uint64_t)block->buffer, "block %d, %lld MiB", serial,
-             (long long)(size_bytes >> 20));
-    gpu_name(gpu, VK_OBJECT_TYPE_DEVICE_MEMORY, (uint64_t)block->memory, "block %d", serial++);
+    gpu_name(gpu, VK_OBJECT_TYPE_BUFFER, (uint64_t)block->buffer, "block %d, %lld MiB",
+             gpu->n_blocks_made, (long long)(size_bytes >> 20));
+    gpu_name(gpu, VK_OBJECT_TYPE_DEVICE_MEMORY, (uint64_t)block->memory, "block %d",
+             gpu->n_blocks_made++);
     gpu->block_bytes += size_bytes;
     block->next = gpu->blocks;
     gpu->blocks = block;
@@ -239,7 +251,7 @@ done:
 va_status gpu_suballocate(va_gpu *gpu, int64_t size_bytes, gpu_block **block, gpu_range *range) {
     va_status st = VA_OK;
     int64_t at = 0, best = INT64_MAX;
-    int64_t most = VA_MIN(GPU_MAX_BLOCK_BYTES, gpu->info.max_allocation_bytes);
+    int64_t most = gpu->info.max_allocation_bytes;
     if (size_bytes > most) {
         char why[96], text[32];
         snprintf(why, sizeof why, "one buffer is at most %s here; split it by rows",
@@ -280,8 +292,12 @@ void gpu_release(va_gpu *gpu, gpu_block *block, gpu_range range) {
     gpu->usage.used_bytes -= range.end - range.begin;
     if (block->used_bytes || (!block->dedicated && !another_empty(gpu, block)))
         return;
-    // Nothing can be done about a failure here: a lost device no longer uses the memory.
-    gpu_wait_serial(gpu, block->last_use);
+    // Nothing can be done about a failure here. After an earlier one its message must stand, and
+    // what was submitted before it may still run.
+    if (gpu->lost)
+        vkDeviceWaitIdle(gpu->device);
+    else
+        gpu_wait_serial(gpu, block->last_use);
     free_block(gpu, block);
 }
 

@@ -22,7 +22,6 @@ enum {
     GPU_STAGING_CHUNKS = 4,
 };
 #define GPU_BLOCK_BYTES (INT64_C(64) << 20)
-#define GPU_MAX_BLOCK_BYTES (INT64_C(1) << 30)
 #define GPU_STAGING_BYTES (INT64_C(8) << 20) // per chunk
 // vkCmdUpdateBuffer carries at most this much.
 #define GPU_INLINE_BYTES INT64_C(65536)
@@ -125,6 +124,7 @@ struct va_gpu {
     int64_t limit_bytes;  // of all blocks together
     int64_t block_bytes;  // of all blocks together
     gpu_block *blocks;
+    int n_blocks_made; // so far, for their names
     va_buffer *buffers;
     gpu_staging staging;
     va_gpu_memory usage;

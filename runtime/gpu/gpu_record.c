@@ -158,7 +158,8 @@ va_status va_gpu_flush(va_gpu *gpu) {
         return check_alive(gpu);
     gpu_slot *slot = gpu_slot_of(gpu, gpu->serial);
     gpu->recording = false;
-    barrier(gpu, slot->cmd, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    barrier(gpu, slot->cmd, VK_PIPELINE_STAGE_HOST_BIT,
+            VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT);
     VK_TRY(gpu, vkEndCommandBuffer(slot->cmd));
     VkSubmitInfo submit = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
