@@ -34,14 +34,15 @@ typedef struct va_gpu_info {
     uint32_t max_shared_bytes, max_invocations, max_push_bytes;
     uint32_t max_groups[3];
     uint32_t subgroup_size;
+    bool has_subgroup_ballot; // subgroupBroadcast and the like in compute shaders
     bool has_timestamps;
     bool usable;            // passes the baseline; why_not says what it lacks
     char why_not[256];
 } va_gpu_info;
 
 typedef struct va_gpu_params {
-    const char *device;      // index, part of the name (case-insensitive), or NULL: discrete,
-                             // then integrated, then virtual, then CPU
+    const char *device;      // index or part of the name (case-insensitive); NULL or "": VA_DEVICE
+                             // in the environment, else discrete, integrated, virtual, CPU
     bool validation;         // ask for the Khronos validation layer with synchronisation checks;
                              // VA_VALIDATION=1 in the environment does the same
     bool timestamps;         // record the time of every dispatch, by label
@@ -74,7 +75,8 @@ typedef struct va_slice {
     int64_t offset_bytes, size_bytes;
 } va_slice;
 
-// Device memory, not cleared. size_bytes > 0; larger than max_range_bytes is fine (bind parts).
+// Device memory, not cleared. size_bytes from 1 to max_allocation_bytes (an unembedding takes more
+// than 1 GiB); larger than max_range_bytes is fine (bind parts).
 // VA_ERR_MEMORY names asked, in use and available. name is copied.
 va_status va_buffer_create(va_gpu *gpu, int64_t size_bytes, const char *name, va_buffer **buffer);
 // Valid while recorded work still uses it: the memory is given to others in the order of recording.

@@ -26,8 +26,7 @@ typedef struct va_tensor {
     va_slice mem;    // buffer NULL while planning, or when the tensor is absent (a zero tangent)
 } va_tensor;
 
-static inline bool va_tensor_present(const va_tensor *t)
-{
+static inline bool va_tensor_present(const va_tensor *t) {
     return t->mem.buffer != NULL;
 }
 int64_t va_tensor_elems(const va_tensor *t); // product of the shape; 0 when absent

@@ -23,8 +23,8 @@ typedef struct cache_header {
 
 static const char magic[8] = "vkalign1";
 
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) // FNV-1a
-{
+// FNV-1a.
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) {
     const uint8_t *bytes = data;
     for (size_t i = 0; i < n; i++)
         hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
@@ -130,14 +130,16 @@ static void make_folders(char *path) {
 }
 
 // Writes to a name of our own and renames, so that readers see a whole file or none.
-static bool write_cache(va_gpu *gpu, const void *data, size_t size) {
+static void write_cache(va_gpu *gpu, const void *data, size_t size) {
     va_strbuf temp = {0};
     cache_header header = {
         .key = cache_key(gpu), .size_bytes = size, .hash = hash_bytes(hash_seed, data, size)};
     memcpy(header.magic, magic, sizeof magic);
     va_strbuf_printf(&temp, "%s.%ld.tmp", gpu->cache_path, (long)getpid());
-    if (temp.failed)
-        return false;
+    if (temp.failed) {
+        va_strbuf_free(&temp);
+        return;
+    }
     make_folders(temp.data);
     FILE *f = fopen(temp.data, "wb");
     bool ok = f && fwrite(&header, sizeof header, 1, f) == 1 && fwrite(data, 1, size, f) == size;
@@ -151,7 +153,6 @@ static bool write_cache(va_gpu *gpu, const void *data, size_t size) {
     if (!ok && f)
         remove(temp.data);
     va_strbuf_free(&temp);
-    return ok;
 }
 
 static void save(va_gpu *gpu) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gpu_priv.h"
 
-#include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,18 +58,17 @@ static va_status no_device(va_ctx *ctx, const char *what) {
                        : " is not set");
 }
 
-// Asks for the validation layer where debug wants it and it is there.
-static void add_validation(va_ctx *ctx, va_gpu *debug, bool debug_utils) {
+// Turns validation off, and says so once, where the layer is missing.
+static void check_validation(va_ctx *ctx, va_gpu *debug, bool debug_utils) {
     if (!debug || !debug->validation)
         return;
     if (has_layer(VALIDATION_LAYER) && debug_utils)
         return;
-    static bool warned;
-    if (!warned)
+    static atomic_flag warned = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&warned))
         va_log(ctx, VA_LOG_WARN,
                "validation asked for, but " VALIDATION_LAYER
                " is not installed (Debian: vulkan-validationlayers); going on without");
-    warned = true;
     debug->validation = false;
 }
 
@@ -78,7 +77,7 @@ va_status gpu_instance_create(va_ctx *ctx, va_gpu *debug, VkInstance *instance) 
     uint32_t n = 0;
     bool debug_utils = has_instance_extension(NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
     bool portability = has_instance_extension(NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
-    add_validation(ctx, debug, debug_utils);
+    check_validation(ctx, debug, debug_utils);
     bool validation = debug && debug->validation;
     if (debug && debug_utils)
         extensions[n++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
@@ -224,6 +223,8 @@ static void describe(VkPhysicalDevice physical, int index, va_gpu_info *info) {
         .max_invocations = limits->maxComputeWorkGroupInvocations,
         .max_push_bytes = limits->maxPushConstantsSize,
         .subgroup_size = subgroup.subgroupSize,
+        .has_subgroup_ballot = subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT &&
+                               subgroup.supportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT,
         .has_timestamps = timestamp_bits > 0 && limits->timestampPeriod > 0,
     };
     memcpy(info->max_groups, limits->maxComputeWorkGroupCount, sizeof info->max_groups);
