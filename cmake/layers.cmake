@@ -45,6 +45,10 @@ function(va_install_library)
     string(PREPEND flags "-l${layer} ") # users before what they use
   endforeach()
   set(VA_PC_LIBS "${flags}")
+  # From the .pc file's own place, so that cmake --install --prefix and packages may move it.
+  file(RELATIVE_PATH VA_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+       "${CMAKE_INSTALL_PREFIX}")
+  string(REGEX REPLACE "/$" "" VA_PC_PREFIX "${VA_PC_PREFIX}")
   configure_file(cmake/vkalign.pc.in vkalign.pc @ONLY)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/vkalign.pc"
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
