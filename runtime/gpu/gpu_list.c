@@ -168,7 +168,7 @@ static va_gpu_kind kind_of(VkPhysicalDeviceType type) {
 }
 
 // The baseline of DESIGN section 4; the first thing missing goes to why_not.
-static void judge(va_gpu_info *info, int queue_family) {
+static void judge(const VkPhysicalDeviceLimits *limits, int queue_family, va_gpu_info *info) {
 #define VA_NEED(cond, ...)                                                                         \
     if (!info->why_not[0] && !(cond))                                                              \
     snprintf(info->why_not, sizeof info->why_not, __VA_ARGS__)
@@ -179,6 +179,12 @@ static void judge(va_gpu_info *info, int queue_family) {
             "32 KiB of shared memory expected, got %u bytes", info->max_shared_bytes);
     VA_NEED(info->max_invocations >= MIN_INVOCATIONS,
             "256 invocations per workgroup expected, got %u", info->max_invocations);
+    VA_NEED(limits->maxComputeWorkGroupSize[0] >= MIN_INVOCATIONS,
+            "256 invocations along x expected, got %u", limits->maxComputeWorkGroupSize[0]);
+    uint32_t bindings =
+        VA_MIN(limits->maxPerStageDescriptorStorageBuffers, limits->maxDescriptorSetStorageBuffers);
+    VA_NEED(bindings >= VA_MAX_BIND, "%d storage buffers per shader expected, got %u", VA_MAX_BIND,
+            bindings);
     VA_NEED(info->max_push_bytes >= VA_MAX_PUSH_BYTES,
             "128 bytes of push constants expected, got %u", info->max_push_bytes);
     for (int i = 0; i < 3; i++)
@@ -237,7 +243,7 @@ static void describe(VkPhysicalDevice physical, int index, va_gpu_info *info) {
     for (int i = 0; i < (int)VK_UUID_SIZE; i++)
         snprintf(info->uuid + 2 * i, 3, "%02x", id.deviceUUID[i]);
     describe_memory(physical, info);
-    judge(info, family);
+    judge(limits, family, info);
 }
 
 va_status gpu_enumerate(va_ctx *ctx, VkInstance instance, va_arena *arena,
