@@ -176,9 +176,9 @@ typedef struct va_rng {
 va_rng va_rng_make(uint64_t seed, uint64_t stream);
 void va_philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 uint32_t va_rng_u32(va_rng *r);
-double va_rng_uniform(va_rng *r);                       // [0, 1), 53 bits
-double va_rng_normal(va_rng *r);                        // N(0, 1), Box-Muller
-uint32_t va_rng_below(va_rng *r, uint32_t n);           // unbiased in [0, n), n > 0
+double va_rng_uniform(va_rng *r);                        // [0, 1), 53 bits
+double va_rng_normal(va_rng *r);                         // N(0, 1), Box-Muller
+uint32_t va_rng_below(va_rng *r, uint32_t n);            // unbiased in [0, n), n > 0
 void va_rng_shuffle(va_rng *r, int64_t *idx, int64_t n); // Fisher-Yates in place
 // 64-bit hash of a string (FNV-1a), to name random streams.
 uint64_t va_hash64(const char *s);

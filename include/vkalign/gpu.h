@@ -16,19 +16,24 @@ extern "C" {
 
 typedef struct va_gpu va_gpu;
 
-typedef enum va_gpu_kind { VA_GPU_DISCRETE, VA_GPU_INTEGRATED, VA_GPU_VIRTUAL, VA_GPU_CPU,
-                           VA_GPU_OTHER } va_gpu_kind;
+typedef enum va_gpu_kind {
+    VA_GPU_DISCRETE,
+    VA_GPU_INTEGRATED,
+    VA_GPU_VIRTUAL,
+    VA_GPU_CPU,
+    VA_GPU_OTHER
+} va_gpu_kind;
 
 typedef struct va_gpu_info {
-    int index;              // place in the list, what --device takes
+    int index; // place in the list, what --device takes
     char name[256];
-    char driver[256];       // driver name and version text
-    char uuid[33];          // hex
+    char driver[256]; // driver name and version text
+    char uuid[33];    // hex
     va_gpu_kind kind;
     uint32_t vendor_id, device_id, driver_version, api_version;
-    int64_t memory_bytes;   // largest device-local heap; three quarters of the host's memory where
-                            // the device is the CPU
-    int64_t max_range_bytes;      // largest storage-buffer binding
+    int64_t memory_bytes;    // largest device-local heap; three quarters of the host's memory where
+                             // the device is the CPU
+    int64_t max_range_bytes; // largest storage-buffer binding
     int64_t max_allocation_bytes; // largest single allocation
     int64_t offset_alignment;     // storage-buffer offset alignment in bytes
     uint32_t max_shared_bytes, max_invocations, max_push_bytes;
@@ -36,17 +41,17 @@ typedef struct va_gpu_info {
     uint32_t subgroup_size;
     bool has_subgroup_ballot; // subgroupBroadcast and the like in compute shaders
     bool has_timestamps;
-    bool usable;            // passes the baseline; why_not says what it lacks
+    bool usable; // passes the baseline; why_not says what it lacks
     char why_not[256];
 } va_gpu_info;
 
 typedef struct va_gpu_params {
-    const char *device;      // index or part of the name (case-insensitive); NULL or "": VA_DEVICE
-                             // in the environment, else discrete, integrated, virtual, CPU
-    bool validation;         // ask for the Khronos validation layer with synchronisation checks;
-                             // VA_VALIDATION=1 in the environment does the same
-    bool timestamps;         // record the time of every dispatch, by label
-    const char *cache_dir;   // pipeline cache folder; NULL: $XDG_CACHE_HOME or ~/.cache, /vkalign
+    const char *device;    // index or part of the name (case-insensitive); NULL or "": VA_DEVICE
+                           // in the environment, else discrete, integrated, virtual, CPU
+    bool validation;       // ask for the Khronos validation layer with synchronisation checks;
+                           // VA_VALIDATION=1 in the environment does the same
+    bool timestamps;       // record the time of every dispatch, by label
+    const char *cache_dir; // pipeline cache folder; NULL: $XDG_CACHE_HOME or ~/.cache, /vkalign
     bool no_cache;
     int64_t memory_limit_bytes; // refuse to allocate more than this; 0 = the device's own limit
 } va_gpu_params;
@@ -96,7 +101,7 @@ va_status va_gpu_copy(va_gpu *gpu, va_slice dst, va_slice src);
 va_status va_gpu_fill(va_gpu *gpu, va_slice dst, uint32_t word);
 
 typedef struct va_gpu_memory {
-    int64_t used_bytes, peak_bytes;           // live buffers (aligned sizes)
+    int64_t used_bytes, peak_bytes;              // live buffers (aligned sizes)
     int64_t reserved_bytes, reserved_peak_bytes; // device memory taken from the driver, staging too
 } va_gpu_memory;
 va_gpu_memory va_gpu_get_memory(const va_gpu *gpu);
@@ -109,11 +114,11 @@ enum { VA_MAX_BIND = 8, VA_MAX_SPEC = 8, VA_MAX_PUSH_BYTES = 128 };
 // A compute shader with its interface; static const where it is used. Built lazily, cached by
 // shader and specialisation constants.
 typedef struct va_kernel {
-    const char *shader;        // "op/rmsnorm.VJP": file without .comp, dot, variant (see shaders/)
-    uint32_t n_bind;           // storage buffers at bindings 0..n_bind-1 of set 0
-    uint32_t write_mask;       // bit i: binding i is written (and perhaps read)
+    const char *shader;  // "op/rmsnorm.VJP": file without .comp, dot, variant (see shaders/)
+    uint32_t n_bind;     // storage buffers at bindings 0..n_bind-1 of set 0
+    uint32_t write_mask; // bit i: binding i is written (and perhaps read)
     uint32_t push_bytes;
-    uint32_t n_spec;           // specialisation constants with constant_id 0..n_spec-1
+    uint32_t n_spec; // specialisation constants with constant_id 0..n_spec-1
     uint32_t spec[VA_MAX_SPEC];
 } va_kernel;
 
@@ -121,8 +126,8 @@ typedef struct va_dispatch {
     const va_kernel *kernel;
     va_slice bind[VA_MAX_BIND]; // size > 0, at most max_range_bytes each
     const void *push;
-    uint32_t groups[3];         // each >= 1 and within the device's limits
-    const char *label;          // for timing and debug labels; NULL: the shader's name
+    uint32_t groups[3]; // each >= 1 and within the device's limits
+    const char *label;  // for timing and debug labels; NULL: the shader's name
 } va_dispatch;
 
 va_status va_gpu_dispatch(va_gpu *gpu, const va_dispatch *d);

@@ -51,12 +51,12 @@ typedef enum va_yaml_kind { VA_YAML_NULL, VA_YAML_SCALAR, VA_YAML_SEQ, VA_YAML_M
 // A node of the tree; arena-owned, immutable. Aliases point at the anchored node itself.
 typedef struct va_yaml {
     va_yaml_kind kind;
-    int line, col;           // 1-based place of the node's first character
-    const char *text;        // SCALAR: its value
-    bool quoted;             // SCALAR: quoted or block style, so never a number, bool or null
-    int64_t n;               // SEQ, MAP: children
-    struct va_yaml **item;   // SEQ: the items; MAP: the values
-    struct va_yaml **key;    // MAP: the keys, all scalars, distinct
+    int line, col;         // 1-based place of the node's first character
+    const char *text;      // SCALAR: its value
+    bool quoted;           // SCALAR: quoted or block style, so never a number, bool or null
+    int64_t n;             // SEQ, MAP: children
+    struct va_yaml **item; // SEQ: the items; MAP: the values
+    struct va_yaml **key;  // MAP: the keys, all scalars, distinct
 } va_yaml;
 typedef struct va_yaml_limits {
     int64_t max_bytes; // of the file; 0 = 16 MiB
@@ -66,8 +66,8 @@ typedef struct va_yaml_limits {
 // Errors are VA_ERR_SPEC (VA_ERR_FILE when unreadable) with "path:line:col: ...". An empty
 // document is an error. limits may be NULL. Refused with their places: duplicate keys, a second
 // document, merge keys (<<), keys that are no scalars, tags other than !!str, invalid UTF-8.
-va_status va_yaml_load(va_ctx *ctx, va_arena *arena, const char *path,
-                       const va_yaml_limits *limits, va_yaml **root);
+va_status va_yaml_load(va_ctx *ctx, va_arena *arena, const char *path, const va_yaml_limits *limits,
+                       va_yaml **root);
 // The same from memory; name stands for the path in messages.
 va_status va_yaml_parse(va_ctx *ctx, va_arena *arena, const char *name, const char *text,
                         int64_t size, const va_yaml_limits *limits, va_yaml **root);
@@ -100,10 +100,10 @@ bool va_json_as_double(const va_json *v, double *out);
 bool va_json_as_int(const va_json *v, int64_t *out); // only when exactly integral, |v| <= 2^53
 bool va_json_as_bool(const va_json *v, bool *out);
 const char *va_json_as_string(const va_json *v);
-const char *va_json_key(const va_json *v);          // its key within its object
-const char *va_json_type(const va_json *v);         // "object", "string", ... for messages
-int64_t va_json_count(const va_json *v);            // children of an array or object
-const va_json *va_json_first(const va_json *v);     // first child; iterate with va_json_next
+const char *va_json_key(const va_json *v);      // its key within its object
+const char *va_json_type(const va_json *v);     // "object", "string", ... for messages
+int64_t va_json_count(const va_json *v);        // children of an array or object
+const va_json *va_json_first(const va_json *v); // first child; iterate with va_json_next
 const va_json *va_json_next(const va_json *v);
 // Writing: objects own what is added. A NULL return means out of memory. NaN and infinity are
 // written as null, bytes of a string that are no UTF-8 as U+FFFD. Numbers are printed so that they
@@ -139,8 +139,8 @@ void va_map_close(va_map *map);
 typedef struct va_atomic_file va_atomic_file;
 va_status va_atomic_open(va_ctx *ctx, const char *path, va_atomic_file **file);
 va_status va_atomic_write(va_atomic_file *file, const void *data, int64_t size_bytes);
-va_status va_atomic_commit(va_atomic_file **file);  // closes; *file = NULL also on failure
-void va_atomic_abort(va_atomic_file **file);        // removes the temporary; NULL is fine
+va_status va_atomic_commit(va_atomic_file **file); // closes; *file = NULL also on failure
+void va_atomic_abort(va_atomic_file **file);       // removes the temporary; NULL is fine
 va_status va_file_write(va_ctx *ctx, const char *path, const void *data, int64_t size_bytes);
 bool va_path_exists(const char *path);
 bool va_path_is_dir(const char *path);

@@ -31,8 +31,7 @@ va_status va_linmap_create(va_gpu *gpu, const va_linmap_shape *shape, int64_t ma
                            const va_linmap_ops *ops, void *self, const char *label,
                            va_linmap **map);
 // The map of an explicit matrix A [m, n] row-major f32 (copied to the device); T_in = T_out = 1.
-va_status va_linmap_from_matrix(va_gpu *gpu, const float *A, int64_t m, int64_t n,
-                                va_linmap **map);
+va_status va_linmap_from_matrix(va_gpu *gpu, const float *A, int64_t m, int64_t n, va_linmap **map);
 // B A; both borrowed and outliving the result.
 va_status va_linmap_compose(va_linmap *B, va_linmap *A, va_linmap **map);
 // sum_i weight_i A_i; maps borrowed.

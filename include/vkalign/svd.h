@@ -52,8 +52,8 @@ typedef struct va_svd_result {
 va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_params *params,
                  va_svd_result *result);
 // The same for a small host matrix A [m, n] row-major by LAPACK in double; residuals are computed.
-va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, int64_t n,
-                      int64_t k, va_svd_result *result);
+va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, int64_t n, int64_t k,
+                      va_svd_result *result);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 // vec.h: device vectors and blocks of k vectors, float32.
-// Depends on base.h and gpu.h. Reductions run in a fixed order: the same device gives the same bits.
+// Depends on base.h and gpu.h. Reductions run in a fixed order: one device gives one result, bit by
+// bit.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_VEC_H
 #define VKALIGN_VEC_H
@@ -32,8 +33,8 @@ va_status va_vec_axpby(va_gpu *gpu, float alpha, const va_block *x, float beta, 
 // Vector j becomes the unit vector of flat index first + j (t = idx / d, c = idx % d); past the
 // end of T*d it becomes 0.
 va_status va_block_one_hot(va_gpu *gpu, const va_block *x, int64_t first);
-// dst row (t*k + j) = src row, from the host in vector-major order [k, T*d] to token-major and back.
-// Uploads or downloads; download waits.
+// dst row (t*k + j) = src row, from the host in vector-major order [k, T*d] to token-major and
+// back. Uploads or downloads; download waits.
 va_status va_block_from_host(va_gpu *gpu, const va_block *x, const float *vectors); // [k, T*d]
 va_status va_block_to_host(va_gpu *gpu, const va_block *x, float *vectors);         // [k, T*d]
 // G[a, b] = <x_a, y_b>, [k, k'] row-major on the host, each sum in f32 partials of fixed order

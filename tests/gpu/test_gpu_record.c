@@ -157,8 +157,8 @@ static void test_dependent_chain(void **state) {
         va_buffer_destroy(&b[i]);
 }
 
-// A random program on eight slots, each a third of a buffer that comes and goes, and the same
-// program on the host. Factors are powers of two and sums stay bounded, so floats agree exactly.
+// A random program on slots, three to a buffer, of buffers that come and go, and the same program
+// on the host. Factors are powers of two and sums stay bounded, so floats agree exactly.
 enum { PROGRAM_SLOTS = 24, PROGRAM_N = 320 };
 
 typedef struct program {
