@@ -67,7 +67,7 @@ void va_prompt_destroy(va_prompt **prompt);
 // Device memory and work of a prompt, without a device (weights apart): of the forward pass, and
 // (may be NULL) of one jvp with k = 1 for the first of params->sites that precedes another and the
 // first that it precedes, in the first mode wanted; zero without derivatives. ids may be NULL.
-// Fails as va_prompt_create does for sites and weights.
+// Fails as va_prompt_create does for sites, ids (when given) and weights' shapes.
 va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_graph_cost *forward,
                          va_graph_cost *jvp_1);
 

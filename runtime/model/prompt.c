@@ -148,12 +148,24 @@ done:
     return st;
 }
 
+static va_status check_ids(const va_prompt *p, const int32_t *ids) {
+    const int64_t V = p->model->config.vocab_size;
+    for (int64_t i = 0; i < p->n_seq * p->seq_len; i++)
+        if (ids[i] < 0 || ids[i] >= V)
+            return va_fail(p->model->ctx, VA_ERR_USAGE,
+                           "token %lld has id %d, the vocabulary is 0 to %lld", (long long)i,
+                           ids[i], (long long)V - 1);
+    return VA_OK;
+}
+
 va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_graph_cost *forward,
                          va_graph_cost *jvp_1) {
     va_status st = VA_OK;
     va_prompt *p = NULL;
     bool found = false;
     VA_TRY(prompt_build(model, params, &p));
+    if (params->ids)
+        VA_TRY(check_ids(p, params->ids));
     *forward = va_graph_forward_cost(p->graph);
     if (jvp_1)
         *jvp_1 = (va_graph_cost){0};
@@ -172,16 +184,6 @@ done:
 }
 
 // -- on a device ----------------------------------------------------------------------------------
-
-static va_status check_ids(const va_prompt *p, const int32_t *ids) {
-    const int64_t V = p->model->config.vocab_size;
-    for (int64_t i = 0; i < p->n_seq * p->seq_len; i++)
-        if (ids[i] < 0 || ids[i] >= V)
-            return va_fail(p->model->ctx, VA_ERR_USAGE,
-                           "token %lld has id %d, the vocabulary is 0 to %lld", (long long)i,
-                           ids[i], (long long)V - 1);
-    return VA_OK;
-}
 
 // Row m of the small table is the embedding of token m: only M rows of the vocabulary are moved.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids) {
