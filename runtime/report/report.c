@@ -234,18 +234,35 @@ static void provenance(va_doc *d, const va_json *meta)
                         "levels can be wider; small p-values are to be read with that in mind.");
 }
 
+// What the sections go through must be there; single numbers may be missing and are shown as "-".
+static va_status check_shape(va_ctx *ctx, const va_json *results)
+{
+    static const struct {
+        const char *inside, *key;
+        bool list;
+    } needed[] = {{NULL, "metadata", false},         {"metadata", "model", false},
+                  {"metadata", "device", false},     {NULL, "results", true},
+                  {NULL, "statistics", false},       {"statistics", "by_metric", true},
+                  {NULL, "directions", true}};
+    for (int64_t i = 0; i < VA_COUNT(needed); i++) {
+        const char *in = needed[i].inside;
+        const va_json *v = va_json_get(in ? va_json_get(results, in) : results, needed[i].key);
+        if (!(needed[i].list ? va_json_is_array(v) : va_json_is_object(v)))
+            return va_fail(ctx, VA_ERR_FORMAT, "%s%s%s: expected %s, got %s", in ? in : "",
+                           in ? "." : "", needed[i].key, needed[i].list ? "a list" : "an object",
+                           v ? va_json_type(v) : "nothing");
+    }
+    return VA_OK;
+}
+
 va_status va_report_content(va_ctx *ctx, va_doc *d, const va_json *results)
 {
+    va_status st = check_shape(ctx, results);
+    if (st != VA_OK)
+        return st;
     const va_json *meta = va_json_get(results, "metadata");
     const va_json *by_metric = va_json_get(va_json_get(results, "statistics"), "by_metric");
     const va_json *directions = va_json_get(results, "directions");
-    static const char *const needed[] = {"metadata", "results", "statistics", "directions"};
-    for (int64_t i = 0; i < VA_COUNT(needed); i++)
-        if (!va_json_get(results, needed[i]))
-            return va_fail(ctx, VA_ERR_FORMAT, "results: expected '%s', which is missing",
-                           needed[i]);
-    if (!va_json_is_array(by_metric))
-        return va_fail(ctx, VA_ERR_FORMAT, "results: expected statistics.by_metric, a list");
     va_doc_begin(d, va_report_text(meta, "name"));
     if (va_report_text(meta, "question")[0])
         va_doc_quote(d, va_report_text(meta, "question"));
@@ -294,7 +311,11 @@ va_status va_report_write(va_ctx *ctx, const char *dir)
     va_strbuf text = {0};
     va_arena *arena = va_arena_create();
     VA_TRY(va_json_load(ctx, va_path_join(arena, dir, "results.json"), 0, &results));
-    VA_TRY(va_report_markdown(ctx, results, &text));
+    st = va_report_markdown(ctx, results, &text);
+    if (st != VA_OK) {
+        va_fail_in(ctx, st, "%s", va_path_join(arena, dir, "results.json"));
+        goto done;
+    }
     VA_TRY(va_file_write(ctx, va_path_join(arena, dir, "report.md"), text.data, text.len));
     va_strbuf_free(&text);
     VA_TRY(va_report_html(ctx, results, &text));

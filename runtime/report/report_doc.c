@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report_doc.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,16 +15,26 @@ static const char style[] =
     "blockquote{border-left:4px solid #88a;margin:1rem 0;padding:.2rem 1rem;color:#445}"
     "figure{margin:1rem 0}figcaption{color:#555;font-size:.9rem}svg{max-width:100%;height:auto}";
 
+static const char *html_escape(char c)
+{
+    return c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : NULL;
+}
+
+// Characters that Markdown or its tables would take for markup; & only where an entity could begin.
+static bool needs_backslash(const char *text)
+{
+    return strchr("|<*`[\\", *text) || (*text == '&' && (isalnum((unsigned char)text[1]) ||
+                                                        text[1] == '#'));
+}
+
 void va_report_escape(va_strbuf *out, const char *text, va_doc_format format)
 {
     for (; *text; text++) {
-        const char *s = NULL;
-        if (format == VA_DOC_HTML)
-            s = *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : *text == '&' ? "&amp;"
-                : *text == '"' ? "&quot;" : NULL;
-        else
-            s = *text == '|' ? "\\|" : *text == '<' ? "\\<" : *text == '*' ? "\\*"
-                : *text == '\n' ? " " : NULL;
+        const char *s = format == VA_DOC_HTML ? html_escape(*text) : NULL;
+        if (format == VA_DOC_MARKDOWN && (*text == '\n' || *text == '\r'))
+            s = " ";
+        else if (format == VA_DOC_MARKDOWN && needs_backslash(text))
+            va_strbuf_puts(out, "\\");
         if (s)
             va_strbuf_puts(out, s);
         else

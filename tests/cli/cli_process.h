@@ -1,6 +1,5 @@
-// cli_process.h: the program as a process: started, signalled, waited for; what it said, what it took.
-// Needs VA_CLI, the path of the program.
-// SPDX-License-Identifier: Apache-2.0
+// cli_process.h: the program as a process: started, signalled, waited for; what it said, what it
+// took. Needs VA_CLI, the path of the program. SPDX-License-Identifier: Apache-2.0
 #ifndef VA_CLI_PROCESS_H
 #define VA_CLI_PROCESS_H
 
@@ -154,29 +153,29 @@ static inline char *cli_replace(const char *text, const char *old, const char *n
 // -- an experiment of a second --------------------------------------------------------------------
 
 static const char cli_experiment[] =
-    "version: 1\n"                                                                     // 1
-    "name: quick\n"                                                                    // 2
-    "question: Is it quick?\n"                                                         // 3
-    "model: {path: \"" VA_FIXTURES "/gemma3-bf16\", layers: [2]}\n"                    // 4
-    "concepts:\n"                                                                      // 5
-    "  - name: Physical\n"                                                             // 6
-    "    definition: a thing that takes room\n"                                        // 7
-    "    layer: 1\n"                                                                   // 8
-    "    positives: [stone, water, tree, hand]\n"                                      // 9
-    "    hard_negatives: [number, idea]\n"                                             // 10
-    "    random_negatives: [run, fast]\n"                                              // 11
-    "  - name: Abstract\n"                                                             // 12
-    "    positives: [number, idea, law, truth]\n"                                      // 13
-    "    hard_negatives: [stone, water, tree, hand]\n"                                 // 14
-    "prompts: [\"The concept of {concept} means\"]\n"                                  // 15
-    "directions:\n"                                                                    // 16
-    "  jac: {kind: jacobian, to: \"norm:{layer}@last\"}\n"                             // 17
-    "  far: {kind: mlp, site: \"norm:last@mean\", hidden: [16, 8], epochs: 2}\n"       // 18
-    "  near: {kind: mlp, site: \"norm:{layer}@last\", hidden: [16, 8], epochs: 2}\n"   // 19
-    "metrics:\n"                                                                       // 20
-    "  - {name: alignment, of: [jac, far], across_sites: true}\n"                      // 21
-    "  - {name: matched, of: [jac, near]}\n"                                           // 22
-    "seed: 3\n"                                                                        // 23
-    "output: out\n";                                                                   // 24
+    "version: 1\n"                                                                   // 1
+    "name: quick\n"                                                                  // 2
+    "question: Is it quick?\n"                                                       // 3
+    "model: {path: \"" VA_FIXTURES "/gemma3-bf16\", layers: [2]}\n"                  // 4
+    "concepts:\n"                                                                    // 5
+    "  - name: Physical\n"                                                           // 6
+    "    definition: a thing that takes room\n"                                      // 7
+    "    layer: 1\n"                                                                 // 8
+    "    positives: [stone, water, tree, hand]\n"                                    // 9
+    "    hard_negatives: [number, idea]\n"                                           // 10
+    "    random_negatives: [run, fast]\n"                                            // 11
+    "  - name: Abstract\n"                                                           // 12
+    "    positives: [number, idea, law, truth]\n"                                    // 13
+    "    hard_negatives: [stone, water, tree, hand]\n"                               // 14
+    "prompts: [\"The concept of {concept} means\"]\n"                                // 15
+    "directions:\n"                                                                  // 16
+    "  jac: {kind: jacobian, to: \"norm:{layer}@last\"}\n"                           // 17
+    "  far: {kind: mlp, site: \"norm:last@mean\", hidden: [16, 8], epochs: 2}\n"     // 18
+    "  near: {kind: mlp, site: \"norm:{layer}@last\", hidden: [16, 8], epochs: 2}\n" // 19
+    "metrics:\n"                                                                     // 20
+    "  - {name: alignment, of: [jac, far], across_sites: true}\n"                    // 21
+    "  - {name: matched, of: [jac, near]}\n"                                         // 22
+    "seed: 3\n"                                                                      // 23
+    "output: out\n";                                                                 // 24
 
 #endif

@@ -100,7 +100,7 @@ static double dot(const va_file_tensor *a, const va_file_tensor *b) {
 
 static void test_files(void **state) {
     (void)state;
-    static const char *const names[] = {"results.json", "report.md",  "report.html",
+    static const char *const names[] = {"results.json",        "report.md",       "report.html",
                                         "vectors.safetensors", "experiment.yaml", "log.jsonl"};
     static const char *const classifiers[] = {"far-Physical", "far-Abstract",
                                               "near-Physical-layer2", "near-Abstract-layer2"};
@@ -157,8 +157,7 @@ static void test_published_fields(void **state) {
         assert_true(number(r, "jacobian_time") > 0 && number(r, "jacobian_norm") > 0);
         // a right singular vector is of unit length before it is normalised again
         assert_true(fabs(number(r, "classifier_norm") - 1) < 1e-5);
-        assert_true(number(r, "alignment") ==
-                    number(item(va_json_get(r, "metrics"), 0), "cosine"));
+        assert_true(number(r, "alignment") == number(item(va_json_get(r, "metrics"), 0), "cosine"));
     }
 }
 
@@ -271,8 +270,8 @@ static void test_resolved_experiment_repeats(void **state) {
     va_json_free(&doc);
     assert_true(cli_same_bytes(out_path(a, "vectors.safetensors"),
                                va_test_join(b, out, "vectors.safetensors")));
-    assert_true(cli_same_bytes(out_path(a, "experiment.yaml"),
-                               va_test_join(b, out, "experiment.yaml")));
+    assert_true(
+        cli_same_bytes(out_path(a, "experiment.yaml"), va_test_join(b, out, "experiment.yaml")));
     assert_ok(env.ctx, va_json_load(env.ctx, va_test_join(b, out, "results.json"), 0, &again));
     for (int64_t i = 0; i < 2; i++)
         assert_true(number(item(va_json_get(again, "results"), i), "alignment") ==

@@ -1,5 +1,5 @@
-// Experiments and models that cannot be run: one clear message, the right status, nothing left behind.
-// SPDX-License-Identifier: Apache-2.0
+// Experiments and models that cannot be run: one clear message, the right status, nothing left
+// behind. SPDX-License-Identifier: Apache-2.0
 #include "test_gpu.h"
 
 #include "cli_process.h"
@@ -68,9 +68,11 @@ static void test_mistakes(void **state) {
         {"layers: [2]", "layers: [2, 2]", "model.layers[1]: 2 stands there twice"},
         {"layers: [2]", "layers: [-1]",
          "model.layers[0]: expected a number from 0 to 10000, got -1"},
-        {"{concept} means", "dogs means", ":15:10: prompts[0]: expected {concept} in the text, got "},
+        {"{concept} means", "dogs means",
+         ":15:10: prompts[0]: expected {concept} in the text, got "},
         {"seed: 3", "seed: x", ":23:7: seed: expected an integer, got 'x'"},
-        {"[jac, near]", "[jac, nearer]", ":22:12: metric 'matched': there is no direction 'nearer'"},
+        {"[jac, near]", "[jac, nearer]",
+         ":22:12: metric 'matched': there is no direction 'nearer'"},
         {"norm:{layer}@last\"}", "norn:{layer}@last\"}", ":17:3: directions.jac.to: "},
         {"seed: 3", "seed: [3", ":24:"},
     };
