@@ -49,19 +49,23 @@ typedef struct va_mlp_params {
     float dropout;        // probability; negative = none, 0 = 0.2
     uint64_t seed;        // initial weights, shuffling, dropout
     bool no_shuffle;      // rows in the given order in every epoch
-    const va_mlp *initial; // start from these weights; NULL: torch's default uniform initialisation
+    const va_mlp *initial; // every problem starts from these weights, and h1, h2 of 0 are theirs;
+                           // NULL: torch's default uniform initialisation
 } va_mlp_params;
 
 // n_problems classifiers on the same rows with different labels (and seeds seed + p), trained
 // together on the GPU by AdamW (beta .9, .999, eps 1e-8) on mean binary cross-entropy of the logit.
 // X [n, d]; labels [n_problems, n] of 0 or 1; mlp [n_problems] get arena-owned weights; loss (may
 // be NULL) [n_problems, steps] mean loss of each batch, steps = epochs * ceil(n / batch).
-// VA_ERR_NUMERIC when a loss or a weight is not finite; VA_ERR_SHAPE for n = 0 or labels of one
-// class only.
+// VA_ERR_NUMERIC when X, a loss or a weight is not finite; VA_ERR_SHAPE for n = 0, labels that are
+// not 0 or 1 or of one class only, a batch over 65,535 or a width of 262,140 or more; VA_ERR_USAGE
+// for rates and counts that make no sense; VA_ERR_MEMORY when X [n, d] is more than the device
+// binds at once. Problems that do not fit together are trained one group after another: the
+// results are the same bits as one by one.
 va_status va_mlp_train(va_gpu *gpu, va_arena *arena, const float *X, int64_t n, int64_t d,
                        const float *labels, int64_t n_problems, const va_mlp_params *params,
                        va_mlp *mlp, float *loss);
-// Logits of n rows, host, double accumulation.
+// Logits of n rows, host, double accumulation. NaN when out of memory, as below.
 void va_mlp_logits(const va_mlp *mlp, const float *X, int64_t n, float *logits);
 // Mean over rows of d logit / d x, [d].
 void va_mlp_mean_gradient(const va_mlp *mlp, const float *X, int64_t n, double *gradient);

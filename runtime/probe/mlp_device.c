@@ -159,24 +159,46 @@ typedef struct step_info {
     float scale; // 1 / (1 - dropout)
 } step_info;
 
-// A CPU wants large tiles and workgroups of one subgroup; a GPU many invocations.
-static va_kernel tiled(const va_gpu *gpu, const char *shader, uint32_t n_bind, uint32_t write_mask,
-                       uint32_t push_bytes, uint32_t tile_u, uint32_t tile_r) {
-    bool cpu = va_gpu_get_info(gpu)->kind == VA_GPU_CPU;
-    return (va_kernel){.shader = shader,
+// Tiles of one kernel: what TILE_U and TILE_R of shaders/lib/mlp.glsl are in both of its forms.
+typedef struct tile {
+    uint32_t u, r;
+} tile;
+static const tile gpu_tile = {1, 2}; // many invocations rather than large tiles
+
+// Does the device run the LANES form? lavapipe with AVX does. SwiftShader, whose subgroups are 4
+// wide, keeps arrays in memory and is four times slower with it.
+static bool has_lanes(const va_gpu *gpu) {
+    const va_gpu_info *info = va_gpu_get_info(gpu);
+    const uint32_t n = info->subgroup_size;
+    return info->kind == VA_GPU_CPU && info->has_subgroup_ballot && (n == 8 || n == 16);
+}
+
+static va_kernel tiled(const va_gpu *gpu, const char *shader, const char *lanes_shader,
+                       tile lanes_tile, uint32_t n_bind, uint32_t write_mask, uint32_t push_bytes) {
+    const bool lanes = has_lanes(gpu);
+    const uint32_t n_lanes = va_gpu_get_info(gpu)->subgroup_size;
+    const tile t = lanes ? lanes_tile : gpu_tile;
+    return (va_kernel){.shader = lanes ? lanes_shader : shader,
                        .n_bind = n_bind,
                        .write_mask = write_mask,
                        .push_bytes = push_bytes,
-                       .n_spec = 3,
-                       .spec = {cpu ? 8 : 64, cpu ? tile_u : 1, cpu ? tile_r : 2}};
+                       .n_spec = 4,
+                       .spec = {lanes ? n_lanes : 64, t.u, t.r, lanes ? n_lanes : 4}};
 }
 
-// units x across: the outputs of one problem; across in the units of TILE_R.
+static int64_t ceil_div(int64_t a, int64_t b) {
+    return (a - 1) / b + 1;
+}
+
+// units x across: the outputs of one problem, across in what TILE_R counts.
 static va_status run_tiled(mlp_device *dev, const va_kernel *kernel, va_dispatch *d, int64_t units,
                            int64_t across) {
-    int64_t n_u = (units - 1) / (4 * kernel->spec[1]) + 1, n_r = (across - 1) / kernel->spec[2] + 1;
+    const bool lanes = has_lanes(dev->gpu);
+    const uint32_t *spec = kernel->spec;
+    int64_t n_u = ceil_div(units, lanes ? spec[1] * spec[3] : 4 * spec[1]);
+    int64_t n_r = ceil_div(across, lanes ? spec[2] * spec[3] : spec[2]);
     d->kernel = kernel;
-    va_gpu_groups(dev->gpu, n_u * n_r, kernel->spec[0], d->groups);
+    va_gpu_groups(dev->gpu, n_u * n_r, lanes ? 1 : spec[0], d->groups);
     d->groups[2] = (uint32_t)dev->n_problems;
     return va_gpu_dispatch(dev->gpu, d);
 }
@@ -212,8 +234,9 @@ static va_status forward(mlp_device *dev, int l, const step_info *s) {
               (uint32_t)(c->dropout * 0x1p32), // dropout < 1
               s->scale};
     va_kernel kernel =
-        tiled(dev->gpu, l == 0 ? "probe/mlp_forward.FIRST" : "probe/mlp_forward.NEXT", 4, 1u << 2,
-              sizeof push, 2, 8);
+        tiled(dev->gpu, l == 0 ? "probe/mlp_forward.FIRST" : "probe/mlp_forward.NEXT",
+              l == 0 ? "probe/mlp_forward.FIRST_LANES" : "probe/mlp_forward.NEXT_LANES",
+              (tile){4, 4}, 4, 1u << 2, sizeof push);
     va_dispatch d = {
         .bind = {all(layer->w), input_of(dev, l), all(dev->a[l + 1]), all(dev->index)},
         .push = &push,
@@ -260,7 +283,8 @@ static va_status backward(mlp_device *dev, int l, const step_info *s) {
               (uint32_t)s->n_rows,
               (uint32_t)dev->config->batch,
               s->scale};
-    va_kernel kernel = tiled(dev->gpu, "probe/mlp_backward", 4, 1u << 3, sizeof push, 2, 8);
+    va_kernel kernel = tiled(dev->gpu, "probe/mlp_backward.TILES", "probe/mlp_backward.LANES",
+                             (tile){4, 4}, 4, 1u << 3, sizeof push);
     va_dispatch d = {
         .bind = {all(next->w), all(dev->dz[l + 1]), all(dev->a[l + 1]), all(dev->dz[l])},
         .push = &push,
@@ -293,8 +317,10 @@ static va_status update(mlp_device *dev, int l, const step_info *s) {
               (float)(1 - beta1),
               (float)(1 - beta2),
               (float)eps};
-    va_kernel kernel = tiled(dev->gpu, l == 0 ? "probe/mlp_update.FIRST" : "probe/mlp_update.NEXT",
-                             6, 7, sizeof push, 2, 2);
+    va_kernel kernel =
+        tiled(dev->gpu, l == 0 ? "probe/mlp_update.FIRST" : "probe/mlp_update.NEXT",
+              l == 0 ? "probe/mlp_update.FIRST_LANES" : "probe/mlp_update.NEXT_LANES", (tile){4, 1},
+              6, 7, sizeof push);
     va_dispatch d = {
         .bind = {all(layer->w), all(layer->m), all(layer->v), all(dev->dz[l]), input_of(dev, l),
                  all(dev->index)},

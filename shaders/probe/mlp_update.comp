@@ -7,9 +7,13 @@
 // keep = 1 - lr wd; step_size = lr / (1 - b1^t); inv_sqrt_correction = 1 / sqrt(1 - b2^t).
 // FIRST  in = X[index[p, row0 + r]], shared by all problems
 // NEXT   in = the layer before, [P, batch, stride]
-// variants: FIRST NEXT
+// variants: FIRST NEXT FIRST_LANES NEXT_LANES
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#if defined FIRST_LANES || defined NEXT_LANES
+#extension GL_KHR_shader_subgroup_ballot : require
+#define LANES
+#endif
 #include "mlp.glsl"
 
 layout(set = 0, binding = 0) buffer W { vec4 w[]; };
@@ -31,7 +35,7 @@ layout(push_constant) uniform Push
 // In fours.
 uint input_at(uint p, uint r)
 {
-#ifdef FIRST
+#if defined FIRST || defined FIRST_LANES
     return row_of[p * n + row0 + r] * (stride / 4);
 #else
     return (p * batch + r) * (stride / 4);
@@ -47,6 +51,58 @@ void adamw(uint at, vec4 g)
     w[at] = keep * w[at] - step_size * m_new / (sqrt(v_new) * inv_sqrt_correction + eps);
 }
 
+#ifdef LANES
+shared vec4 stage[TILE_U * N_LANES * TILE_R * N_LANES];
+
+// A tile of TILE_U N_LANES outputs, TILE_U a multiple of 4, by TILE_R N_LANES fours of inputs, of
+// which a lane has TILE_R.
+void main()
+{
+    uint lane = gl_SubgroupInvocationID, p = gl_WorkGroupID.z;
+    uint n_fours = stride / 4, n_across = ceil_div(n_fours, TILE_R * N_LANES);
+    uint o0 = workgroup() / n_across * (TILE_U * N_LANES);
+    uint i0 = workgroup() % n_across * (TILE_R * N_LANES) + lane; // in fours
+    if (o0 >= n_out)
+        return;
+
+    vec4 acc[TILE_U * N_LANES][TILE_R];
+    uint o_at[TILE_U / 4], i_at[TILE_R]; // past the end: clamped, and the result not written
+    for (uint o = 0; o < TILE_U / 4; o++)
+        o_at[o] = min(o0 / 4 + o * N_LANES + lane, dz_stride / 4 - 1);
+    for (uint i = 0; i < TILE_R; i++)
+        i_at[i] = min(i0 + i * N_LANES, n_fours - 1);
+    for (uint o = 0; o < TILE_U * N_LANES; o++)
+        for (uint i = 0; i < TILE_R; i++)
+            acc[o][i] = vec4(0);
+    for (uint r = 0; r < n_rows; r++) {
+        uint x_at = input_at(p, r), dz_at = (p * batch + r) * (dz_stride / 4);
+        vec4 row[TILE_R];
+        for (uint i = 0; i < TILE_R; i++)
+            row[i] = x[x_at + i_at[i]];
+        for (uint o = 0; o < TILE_U / 4; o++) {
+            vec4 mine = dz[dz_at + o_at[o]];
+#define FOUR(l)                                                                                    \
+    {                                                                                              \
+        vec4 g = subgroupBroadcast(mine, l);                                                       \
+        for (uint c = 0; c < 4; c++)                                                               \
+            for (uint i = 0; i < TILE_R; i++)                                                      \
+                acc[4 * (o * N_LANES + l) + c][i] =                                                \
+                    fma(vec4(g[c]), row[i], acc[4 * (o * N_LANES + l) + c][i]);                    \
+    }
+            EACH_LANE(FOUR)
+        }
+    }
+    for (uint o = 0; o < TILE_U * N_LANES; o++)
+        for (uint i = 0; i < TILE_R; i++)
+            stage[(o * TILE_R + i) * N_LANES + lane] = acc[o][i];
+    uint n_o = min(TILE_U * N_LANES, n_out - o0);
+    for (uint k = 0; k < n_o * TILE_R; k++) {
+        uint i = i0 + k % TILE_R * N_LANES;
+        if (i < n_fours)
+            adamw((p * w_rows + o0 + k / TILE_R) * n_fours + i, stage[k * N_LANES + lane]);
+    }
+}
+#else
 void main()
 {
     uint item = invocation(), p = gl_WorkGroupID.z;
@@ -81,3 +137,4 @@ void main()
             if (o0 + o < n_out && i0 + i < n_fours)
                 adamw((p * w_rows + o0 + o) * n_fours + i0 + i, acc[o][i]);
 }
+#endif
