@@ -198,7 +198,7 @@ int64_t op_row_chunk(const va_gpu_info *info, const va_tensor *w) {
     int64_t n_rows = w->shape[0], row_bytes = op_row_elems(w) * va_dtype_bytes(w->dtype);
     if (va_tensor_bytes(w) <= info->max_range_bytes)
         return n_rows;
-    int64_t align = VA_MAX(info->offset_alignment, 4), step = 1; // powers of two
+    int64_t align = VA_MAX(info->offset_alignment, 16), step = 8; // powers of two
     while (step * row_bytes % align != 0)
         step *= 2;
     return info->max_range_bytes / row_bytes / step * step;

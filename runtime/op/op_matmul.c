@@ -6,8 +6,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "op_matmul.h"
 
-#include <string.h>
-
 typedef struct matmul_push { // shaders/lib/matmul.glsl
     uint32_t n_rows, n_cols, n_inner;
     uint32_t row0, a_stride, a_0, w_stride, c_stride, c_0;
@@ -41,6 +39,29 @@ static va_status run_tiles(const va_op_call *c, const op_matmul *m, const va_sli
     return op_run_groups(c, &kernel, bind, p, n_tiles);
 }
 
+// Rows of a tile of the processor's kernel: more share each load of W.
+static uint32_t cpu_groups(uint32_t n_rows, uint32_t lanes) {
+    return n_rows <= lanes ? 1 : n_rows <= 2 * lanes ? 2 : 4;
+}
+
+static va_status run_cpu(const va_op_call *c, const op_matmul *m, const va_slice *bind,
+                         const matmul_push *p) {
+    enum { COLS = 8 }; // of a lane, as in the shader
+    uint32_t lanes = va_gpu_get_info(c->gpu)->subgroup_size >= 8 ? 8 : 4;
+    uint32_t groups = cpu_groups(p->n_rows, lanes), quad = m->w->dtype == VA_F32 ? 4 : 8;
+    bool aligned = p->a_stride % 4 == 0 && p->a_0 % 4 == 0 && p->w_stride % quad == 0;
+    va_kernel kernel = {
+        .shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
+        .n_bind = 4,
+        .write_mask = 1u << 3,
+        .push_bytes = sizeof *p,
+        .n_spec = 5,
+        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, aligned, lanes, groups}};
+    int64_t rows = groups * lanes, cols = COLS * lanes;
+    int64_t n_tiles = ((p->n_rows + rows - 1) / rows) * ((p->n_cols + cols - 1) / cols);
+    return op_run_groups(c, &kernel, bind, p, n_tiles);
+}
+
 // Multiplications of one dispatch: about 100 ms on the slowest device of the kind.
 static int64_t dispatch_limit(const va_gpu_info *info) {
     return info->kind == VA_GPU_DISCRETE || info->kind == VA_GPU_CPU ? (int64_t)5e10 : (int64_t)5e9;
@@ -66,7 +87,8 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
     for (int64_t row = 0; row < m->n_rows; row += step) {
         p.row0 = (uint32_t)row;
         p.n_rows = (uint32_t)VA_MIN(step, m->n_rows - row);
-        VA_TRY(run_tiles(c, m, bind, &p));
+        bool cpu = va_gpu_get_info(c->gpu)->kind == VA_GPU_CPU;
+        VA_TRY(cpu ? run_cpu(c, m, bind, &p) : run_tiles(c, m, bind, &p));
     }
 done:
     return st;
