@@ -12,7 +12,7 @@ static const char *const mode_names[] = {"exact", "detached", NULL}; // in the o
 static const char *const reduce_names[] = {"jx", NULL};
 static const char *const mlp_direction_names[] = {"w1_svd", NULL};
 static const char *const metric_kinds[] = {"cosine", NULL};
-static const char *const null_names[] = {"analytic", NULL};
+static const char *const null_names[] = {"analytic", "covariance", NULL};
 
 static const va_field concept_fields[] = {
     {.key = "name", .type = VA_FIELD_STRING, .required = true, AT(va_concept, name),
@@ -87,7 +87,8 @@ static const va_field metric_fields[] = {
      .help = "Allow directions of different sites; the results are flagged"},
     {.key = "nulls", .type = VA_FIELD_CHOICES, .choices = null_names, AT(va_metric_spec, nulls),
      .default_text = "[analytic]",
-     .help = "Chance levels: analytic = random directions of the same dimension"},
+     .help = "Chance levels: analytic = random directions of the same dimension; covariance = "
+             "spread as the classifier's activations are"},
     {0},
 };
 

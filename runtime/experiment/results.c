@@ -1,7 +1,9 @@
 // results.c: finished units -> results.json as a tree, and the files of the output folder.
 // SPDX-License-Identifier: Apache-2.0
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "run.h"
 #include "vkalign/metric.h"
@@ -15,7 +17,7 @@ static double record_number(const va_json *record, const char *key, double none)
 }
 
 // The saved direction of a unit, NULL when it failed.
-static const va_file_tensor *direction_of(const va_run *run, int64_t unit)
+const va_file_tensor *va_run_direction(const va_run *run, int64_t unit)
 {
     const va_safetensors *t = unit >= 0 ? va_store_tensors(run->store, unit) : NULL;
     return t ? va_safetensors_find(t, "direction") : NULL;
@@ -28,24 +30,12 @@ static const char *site_of(const va_run *run, int64_t unit)
 
 // -- one metric of one result ------------------------------------------------------------------
 
-static va_status add_analytic(va_run *run, va_json *metric, double cosine, int64_t d)
-{
-    va_status st = VA_OK;
-    double p = 0;
-    VA_TRY(va_metric_cosine_p(run->ctx, cosine, d, &p));
-    va_json *null = va_json_add_object(va_json_add_object(metric, "nulls"), "analytic");
-    va_json_add_double(null, "std", va_metric_cosine_std(d));
-    va_json_add_double(null, "p_value", p);
-done:
-    return st;
-}
-
 static va_status add_cosine(va_run *run, const va_metric_spec *m, const int64_t unit[2],
                             va_json *list)
 {
     va_status st = VA_OK;
     double cosine = 0;
-    const va_file_tensor *a = direction_of(run, unit[0]), *b = direction_of(run, unit[1]);
+    const va_file_tensor *a = va_run_direction(run, unit[0]), *b = va_run_direction(run, unit[1]);
     if (a->n_elem != b->n_elem)
         return va_fail(run->ctx, VA_ERR_SHAPE,
                        "metric '%s': directions of %lld and %lld dimensions cannot be compared",
@@ -64,7 +54,7 @@ static va_status add_cosine(va_run *run, const va_metric_spec *m, const int64_t 
     }
     va_json_add_bool(o, "across_sites", strcmp(site_of(run, unit[0]), site_of(run, unit[1])) != 0);
     if (m->nulls.n > 0)
-        VA_TRY(add_analytic(run, o, cosine, a->n_elem));
+        VA_TRY(va_run_nulls(run, m, unit, cosine, a->n_elem, o));
 done:
     return st;
 }
@@ -101,7 +91,7 @@ static va_status add_metrics(va_run *run, va_json *result, int64_t c, int64_t la
         int64_t unit[2];
         for (int k = 0; k < 2; k++) {
             unit[k] = va_plan_find(&run->e->plan, s->metrics[m].direction[k], c, layer, prompt);
-            if (!direction_of(run, unit[k])) {
+            if (!va_run_direction(run, unit[k])) {
                 const char *why = unit[k] >= 0 ? va_store_error(run->store, unit[k]) : NULL;
                 return va_fail(run->ctx, VA_ERR_PARTIAL, "%s: %s",
                                unit[k] >= 0 ? run->e->plan.units[unit[k]].name : "no unit",
@@ -188,7 +178,7 @@ static va_status write_vectors(va_run *run, va_arena *arena)
     int64_t n = 0;
     VA_TRY_ALLOC(run->ctx, t, VA_NEW_ARRAY(arena, va_file_tensor, p->n_units));
     for (int64_t i = 0; i < p->n_units; i++) {
-        const va_file_tensor *d = direction_of(run, i);
+        const va_file_tensor *d = va_run_direction(run, i);
         if (d) {
             t[n] = *d;
             t[n++].name = p->units[i].name;
@@ -202,13 +192,26 @@ done:
     return st;
 }
 
-// classifiers/NAME.safetensors with torch's names, for every direction that was trained.
+static int remove_classifier(const char *path, const struct stat *info, int kind, struct FTW *at)
+{
+    (void)info, (void)at;
+    const char *dot = strrchr(path, '.');
+    if (kind == FTW_F && dot && strcmp(dot, ".safetensors") == 0)
+        unlink(path);
+    else if (kind == FTW_DP)
+        rmdir(path); // when nothing else is in it
+    return 0;
+}
+
+// classifiers/DIRECTION/CONCEPT....safetensors with torch's names, for every direction that was
+// trained; those of an earlier run go.
 static va_status write_classifiers(va_run *run, va_arena *arena)
 {
     static const char *const names[] = {"0.weight", "0.bias", "3.weight",
                                         "3.bias",   "6.weight", "6.bias"};
     va_status st = VA_OK;
     const char *dir = va_path_join(arena, run->out_dir, "classifiers");
+    nftw(dir, remove_classifier, 16, FTW_DEPTH | FTW_PHYS);
     for (int64_t i = 0; i < run->e->plan.n_units; i++) {
         const va_safetensors *file = va_store_tensors(run->store, i);
         va_file_tensor t[VA_COUNT(names)];
@@ -216,13 +219,12 @@ static va_status write_classifiers(va_run *run, va_arena *arena)
             continue;
         for (int64_t k = 0; k < VA_COUNT(names); k++)
             t[k] = *va_safetensors_find(file, names[k]);
-        char *name = va_arena_printf(arena, "%s.safetensors", run->e->plan.units[i].name);
-        for (char *slash = strchr(name, '/'); slash; slash = strchr(name, '/'))
-            *slash = '-';
+        const char *path = va_arena_printf(arena, "%s/%s.safetensors", dir,
+                                           run->e->plan.units[i].name);
         const char *const meta[][2] = {{"site", site_of(run, i)}};
-        VA_TRY(va_make_dirs(run->ctx, dir));
-        VA_TRY(va_safetensors_write(run->ctx, va_path_join(arena, dir, name), t, VA_COUNT(names),
-                                    meta, 1));
+        VA_TRY_ALLOC(run->ctx, path, path);
+        VA_TRY(va_make_dirs(run->ctx, va_arena_strndup(arena, path, strrchr(path, '/') - path)));
+        VA_TRY(va_safetensors_write(run->ctx, path, t, VA_COUNT(names), meta, 1));
     }
 done:
     return st;

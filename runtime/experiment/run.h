@@ -33,6 +33,24 @@ va_status va_run_put_direction(va_run *run, int64_t unit, const va_site *site, f
                                int64_t d, va_json *record, const va_file_tensor *extra,
                                int64_t n_extra);
 
+// Rows of activations: X [n, d] and label [n].
+typedef struct va_rows {
+    float *X, *label;
+    int64_t n, d;
+} va_rows;
+// The concept's texts as captured at capture site `site` (of va_plan.sites): all of them (held
+// NULL), or those whose item's held[] is want_held.
+va_status va_run_rows(va_run *run, va_arena *arena, int64_t concept_index, int64_t site,
+                      const bool *held, bool want_held, va_rows *rows);
+int64_t va_run_site_width(const va_run *run, const va_site *site);
+int64_t va_run_capture_site(const va_run *run, const va_site *site); // index, -1: not captured
+
+// The saved direction of a unit, NULL when it failed (results.c).
+const va_file_tensor *va_run_direction(const va_run *run, int64_t unit);
+// Adds "nulls" with the chance levels that the metric asks for, for a cosine in d dimensions.
+va_status va_run_nulls(va_run *run, const va_metric_spec *m, const int64_t unit[2], double cosine,
+                       int64_t d, va_json *metric);
+
 // results.json as a tree; vectors.safetensors, classifiers/, experiment.yaml, log, reports.
 va_status va_run_results(va_run *run, va_json **results);
 va_status va_run_write(va_run *run);

@@ -16,12 +16,6 @@ static void tick(void *user, int64_t n_done)
     va_run_progress(run, (double)n_done / (double)run->unit_texts, false);
 }
 
-static int64_t site_width(const va_run *run, const va_site *site)
-{
-    const va_arch_config *c = va_model_config(run->e->plan.model);
-    return site->kind == VA_SITE_LOGITS ? c->vocab_size : c->d_model;
-}
-
 va_status va_run_capture(va_run *run, int64_t unit)
 {
     va_status st = VA_OK;
@@ -32,7 +26,7 @@ va_status va_run_capture(va_run *run, int64_t unit)
     float **out = VA_NEW_ARRAY(arena, float *, p->n_sites);
     va_file_tensor *tensors = VA_NEW_ARRAY(arena, va_file_tensor, p->n_sites);
     for (int64_t s = 0; s < p->n_sites; s++) {
-        int64_t width = site_width(run, &p->sites[s]);
+        int64_t width = va_run_site_width(run, &p->sites[s]);
         VA_TRY_ALLOC(run->ctx, out[s], VA_NEW_ARRAY(arena, float, u->count * width));
         tensors[s] = (va_file_tensor){.name = va_arena_printf(arena, "site%lld", (long long)s),
                                       .dtype = VA_F32, .n_dim = 2, .shape = {u->count, width},
@@ -52,52 +46,7 @@ done:
     return st;
 }
 
-// -- rows of a concept -------------------------------------------------------------------------
-
-typedef struct va_rows {
-    float *X, *label;
-    int64_t n, d;
-} va_rows;
-
-// The captured activation of a text at a capture site; NULL when its unit failed.
-static const float *captured(const va_run *run, int64_t text, int64_t site)
-{
-    const va_plan *p = &run->e->plan;
-    char name[32];
-    snprintf(name, sizeof name, "site%lld", (long long)site);
-    for (int64_t i = 0; i < p->n_units; i++) {
-        const va_unit *u = &p->units[i];
-        if (u->kind != VA_UNIT_CAPTURE || text < u->first || text >= u->first + u->count)
-            continue;
-        const va_safetensors *t = va_store_tensors(run->store, i);
-        const va_file_tensor *x = t ? va_safetensors_find(t, name) : NULL;
-        return x ? (const float *)x->data + (text - u->first) * x->shape[1] : NULL;
-    }
-    return NULL;
-}
-
-static va_status gather(va_run *run, va_arena *arena, const va_dataset *data, const bool *held,
-                        bool want_held, int64_t site, va_rows *rows)
-{
-    va_status st = VA_OK;
-    rows->d = site_width(run, &run->e->plan.sites[site]);
-    VA_TRY_ALLOC(run->ctx, rows->X, VA_NEW_ARRAY(arena, float, data->n * rows->d));
-    VA_TRY_ALLOC(run->ctx, rows->label, VA_NEW_ARRAY(arena, float, data->n));
-    for (int64_t i = 0; i < data->n; i++) {
-        if (held[data->item[i]] != want_held)
-            continue;
-        const float *x = captured(run, data->text[i], site);
-        if (!x) {
-            st = va_fail(run->ctx, VA_ERR_NUMERIC, "activations of '%s' were not captured",
-                         run->e->plan.texts[data->text[i]]);
-            goto done;
-        }
-        memcpy(rows->X + rows->n * rows->d, x, (size_t)rows->d * sizeof *x);
-        rows->label[rows->n++] = data->label[i];
-    }
-done:
-    return st;
-}
+// -- the split ----------------------------------------------------------------------------------
 
 // Marks a share of the items of each class as held out, at least one of each. The same for every
 // classifier of the concept.
@@ -179,15 +128,6 @@ static va_status put(va_run *run, int64_t unit, const va_site *site, const va_ml
     return va_run_put_direction(run, unit, site, direction, m->d, record, t, VA_COUNT(t));
 }
 
-static int64_t capture_site(const va_run *run, const va_site *site)
-{
-    const va_plan *p = &run->e->plan;
-    for (int64_t i = 0; i < p->n_sites; i++)
-        if (memcmp(&p->sites[i], site, sizeof *site) == 0)
-            return i;
-    return -1;
-}
-
 static va_mlp_params mlp_params(const va_run *run, const va_direction_spec *dir, const va_unit *u)
 {
     return (va_mlp_params){
@@ -216,11 +156,11 @@ va_status va_run_mlp(va_run *run, int64_t unit)
     va_mlp mlp = {0};
     va_site site = {0};
     va_plan_site(e, dir, dir->site, u->layer, &site); // checked when planned
-    int64_t s = capture_site(run, &site);
+    int64_t s = va_run_capture_site(run, &site);
     double t0 = va_time_s();
     VA_TRY(split_items(run, arena, u, dir->held_out, &held));
-    VA_TRY(gather(run, arena, &e->plan.datasets[u->concept_index], held, false, s, &train));
-    VA_TRY(gather(run, arena, &e->plan.datasets[u->concept_index], held, true, s, &test));
+    VA_TRY(va_run_rows(run, arena, u->concept_index, s, held, false, &train));
+    VA_TRY(va_run_rows(run, arena, u->concept_index, s, held, true, &test));
     va_mlp_params params = mlp_params(run, dir, u);
     VA_TRY(va_mlp_train(run->gpu, arena, train.X, train.n, train.d, train.label, 1, &params, &mlp,
                         NULL));

@@ -241,6 +241,30 @@ static void check_metric_sites(va_diagnostics *d, const va_spec *s, const va_met
                 m->of.item[1], b);
 }
 
+static bool listed(const va_strings *list, int64_t n, const char *item)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(list->item[i], item) == 0)
+            return true;
+    return false;
+}
+
+// The covariance null replaces a classifier's direction.
+static void check_nulls(va_diagnostics *d, const va_spec *s, const va_metric_spec *m)
+{
+    for (int64_t i = 0; i < m->nulls.n; i++) {
+        if (listed(&m->nulls, i, m->nulls.item[i]))
+            va_diagnose(d, m->place, "", "metric '%s': the null '%s' stands there twice", m->name,
+                        m->nulls.item[i]);
+        if (strcmp(m->nulls.item[i], "covariance") == 0 &&
+            s->directions[m->direction[0]].kind != VA_DIRECTION_MLP &&
+            s->directions[m->direction[1]].kind != VA_DIRECTION_MLP)
+            va_diagnose(d, m->place, "",
+                        "metric '%s': the covariance null needs a direction of kind mlp, got two "
+                        "of kind jacobian", m->name);
+    }
+}
+
 static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m, bool whole)
 {
     if (!m->name || m->of.n == 0)
@@ -258,8 +282,10 @@ static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m,
             return;
         }
     }
-    if (whole)
+    if (whole) {
         check_metric_sites(d, s, m);
+        check_nulls(d, s, m);
+    }
 }
 
 static void check_layers_differ(va_diagnostics *d, const va_spec *s)

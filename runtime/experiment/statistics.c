@@ -10,15 +10,18 @@
 enum { N_BINS = 40 };
 #define ALPHA 0.05
 
+enum { MAX_NULLS = 4 };
+
 typedef struct va_series { // one metric's values over the results that have it
-    double *cosine, *p, *adjusted;
-    va_json **null; // where p_adjusted belongs
-    int64_t n, n_p, dimension;
+    double *cosine;
+    double *p[MAX_NULLS], *adjusted[MAX_NULLS]; // by null, in the order asked for
+    va_json **metric;      // where they come from
+    const char **concept_name;
+    int64_t n, dimension;
     bool across_sites;
 } va_series;
 
-static va_json *find_metric(const va_json *result, const char *name)
-{
+static va_json *find_metric(const va_json *result, const char *name) {
     const va_json *m = va_json_first(va_json_get(result, "metrics"));
     for (; m; m = va_json_next(m))
         if (strcmp(va_json_as_string(va_json_get(m, "name")), name) == 0)
@@ -26,32 +29,40 @@ static va_json *find_metric(const va_json *result, const char *name)
     return NULL;
 }
 
-static void add_value(va_series *s, va_json *metric)
-{
-    va_json *null = (va_json *)va_json_get(va_json_get(metric, "nulls"), "analytic");
+static va_json *null_of(const va_series *s, int64_t i, const char *name) {
+    return (va_json *)va_json_get(va_json_get(s->metric[i], "nulls"), name);
+}
+
+static void add_value(va_series *s, const va_metric_spec *spec, va_json *metric) {
     bool across = false;
-    va_json_as_double(va_json_get(metric, "cosine"), &s->cosine[s->n++]);
+    s->metric[s->n] = metric;
+    va_json_as_double(va_json_get(metric, "cosine"), &s->cosine[s->n]);
     va_json_as_int(va_json_get(metric, "dimension"), &s->dimension);
     if (va_json_as_bool(va_json_get(metric, "across_sites"), &across))
         s->across_sites |= across;
-    if (null && va_json_as_double(va_json_get(null, "p_value"), &s->p[s->n_p]))
-        s->null[s->n_p++] = null;
+    for (int64_t k = 0; k < spec->nulls.n; k++)
+        va_json_as_double(va_json_get(null_of(s, s->n, spec->nulls.item[k]), "p_value"),
+                          &s->p[k][s->n]);
+    s->n++;
 }
 
-static va_status collect(va_run *run, va_arena *arena, const va_json *results, const char *name,
-                         va_series *s)
-{
+static va_status collect(va_run *run, va_arena *arena, const va_json *results,
+                         const va_metric_spec *spec, va_series *s) {
     va_status st = VA_OK;
     int64_t n = va_json_count(results);
     VA_TRY_ALLOC(run->ctx, s->cosine, VA_NEW_ARRAY(arena, double, n));
-    VA_TRY_ALLOC(run->ctx, s->p, VA_NEW_ARRAY(arena, double, n));
-    VA_TRY_ALLOC(run->ctx, s->adjusted, VA_NEW_ARRAY(arena, double, n));
-    VA_TRY_ALLOC(run->ctx, s->null, VA_NEW_ARRAY(arena, va_json *, n));
+    VA_TRY_ALLOC(run->ctx, s->metric, VA_NEW_ARRAY(arena, va_json *, n));
+    VA_TRY_ALLOC(run->ctx, s->concept_name, VA_NEW_ARRAY(arena, const char *, n));
+    for (int64_t k = 0; k < spec->nulls.n; k++) {
+        VA_TRY_ALLOC(run->ctx, s->p[k], VA_NEW_ARRAY(arena, double, n));
+        VA_TRY_ALLOC(run->ctx, s->adjusted[k], VA_NEW_ARRAY(arena, double, n));
+    }
     for (const va_json *r = va_json_first(results); r; r = va_json_next(r)) {
         const char *status = va_json_as_string(va_json_get(r, "status"));
-        va_json *m = strcmp(status, "success") == 0 ? find_metric(r, name) : NULL;
+        va_json *m = strcmp(status, "success") == 0 ? find_metric(r, spec->name) : NULL;
+        s->concept_name[s->n] = va_json_as_string(va_json_get(r, "concept"));
         if (m)
-            add_value(s, m);
+            add_value(s, spec, m);
     }
 done:
     return st;
@@ -83,22 +94,46 @@ done:
     return st;
 }
 
-// Holm holds under any dependence, and results of one model are not independent.
-static va_status add_chance(va_run *run, va_json *o, va_series *s)
-{
+// One null over all results. Holm's correction holds under any dependence, and results of one model
+// are not independent.
+static va_status add_null(va_run *run, va_json *o, va_series *s, const char *name, int64_t k) {
     va_status st = VA_OK;
     double least = 1;
     int64_t n_significant = 0;
-    VA_TRY(va_metric_adjust(run->ctx, VA_METRIC_HOLM, s->p, s->n_p, s->adjusted));
-    for (int64_t i = 0; i < s->n_p; i++) {
-        va_json_add_double(s->null[i], "p_adjusted", s->adjusted[i]);
-        least = fmin(least, s->adjusted[i]);
-        n_significant += s->adjusted[i] <= ALPHA;
+    VA_TRY(va_metric_adjust(run->ctx, VA_METRIC_HOLM, s->p[k], s->n, s->adjusted[k]));
+    for (int64_t i = 0; i < s->n; i++) {
+        va_json_add_double(null_of(s, i, name), "p_adjusted", s->adjusted[k][i]);
+        least = fmin(least, s->adjusted[k][i]);
+        n_significant += s->adjusted[k][i] <= ALPHA;
     }
+    va_json_add_int(o, "n_significant", n_significant);
+    va_json_add_double(o, "min_p_adjusted", least);
+done:
+    return st;
+}
+
+// A result differs from chance when it does so by every null asked for.
+static va_status add_chance(va_run *run, va_json *o, const va_metric_spec *m, va_series *s) {
+    va_status st = VA_OK;
+    double least = 1;
+    int64_t n_significant = 0;
     va_json_add_double(o, "alpha", ALPHA);
     va_json_add_string(o, "correction", va_metric_correction_name(VA_METRIC_HOLM));
     va_json_add_double(o, "chance_std", va_metric_cosine_std(s->dimension));
     va_json_add_double(o, "chance_mean_abs", va_metric_cosine_mean_abs(s->dimension));
+    va_json *nulls = va_json_add_object(o, "nulls");
+    for (int64_t k = 0; k < m->nulls.n; k++)
+        VA_TRY(add_null(run, va_json_add_object(nulls, m->nulls.item[k]), s, m->nulls.item[k], k));
+    va_json *names = va_json_add_array(o, "significant");
+    for (int64_t i = 0; i < s->n; i++) {
+        double p = 0;
+        for (int64_t k = 0; k < m->nulls.n; k++)
+            p = fmax(p, s->adjusted[k][i]);
+        least = fmin(least, p);
+        n_significant += p <= ALPHA;
+        if (p <= ALPHA)
+            va_json_add_string(names, NULL, s->concept_name[i]);
+    }
     va_json_add_int(o, "n_significant", n_significant);
     va_json_add_double(o, "min_p_adjusted", least);
     va_json_add_bool(o, "differs_from_chance", n_significant > 0);
@@ -107,11 +142,10 @@ done:
 }
 
 static va_status add_metric(va_run *run, va_arena *arena, const va_json *results,
-                            const va_metric_spec *m, va_json *o)
-{
+                            const va_metric_spec *m, va_json *o) {
     va_status st = VA_OK;
     va_series s = {0};
-    VA_TRY(collect(run, arena, results, m->name, &s));
+    VA_TRY(collect(run, arena, results, m, &s));
     va_json_add_string(o, "name", m->name);
     va_json_add_int(o, "n", s.n);
     va_json_add_bool(o, "across_sites", s.across_sites);
@@ -119,8 +153,8 @@ static va_status add_metric(va_run *run, va_arena *arena, const va_json *results
         goto done;
     va_json_add_int(o, "dimension", s.dimension);
     VA_TRY(add_summary(run, arena, o, &s));
-    if (s.n_p > 0)
-        VA_TRY(add_chance(run, o, &s));
+    if (m->nulls.n > 0)
+        VA_TRY(add_chance(run, o, m, &s));
 done:
     return st;
 }

@@ -53,6 +53,37 @@ static const char *p_value(va_doc *d, double p)
 
 // -- sections ----------------------------------------------------------------------------------
 
+// "Entity, Process"
+static const char *joined(va_doc *d, const va_json *list)
+{
+    const char *text = "";
+    for (const va_json *s = va_json_first(list); s; s = va_json_next(s))
+        text = va_arena_printf(d->arena, "%s%s%s", text, text[0] ? ", " : "",
+                               va_json_as_string(s) ? va_json_as_string(s) : "");
+    return text;
+}
+
+static void compare_with_chance(va_doc *d, const va_json *s, double n, double k)
+{
+    const char *name = va_report_text(s, "name");
+    const char *least = p_value(d, va_report_number(s, "min_p_adjusted"));
+    if (k > 0)
+        va_doc_paragraph(d, "%s: %.0f of %.0f alignments %s from chance: %s (two-sided p <= %g "
+                            "after Holm's correction; the smallest is %s).",
+                         name, k, n, k == 1 ? "differs" : "differ",
+                         joined(d, va_json_get(s, "significant")), va_report_number(s, "alpha"),
+                         least);
+    else
+        va_doc_paragraph(d, "%s: none of the %.0f alignments differs from chance (smallest p after "
+                            "Holm's correction: %s).", name, n, least);
+    va_doc_paragraph(d, "The mean absolute cosine is %.4f; random directions of %.0f dimensions "
+                        "give %.4f.", va_report_number(s, "mean_abs"),
+                     va_report_number(s, "dimension"), va_report_number(s, "chance_mean_abs"));
+    if (va_json_get(va_json_get(s, "nulls"), "covariance"))
+        va_doc_paragraph(d, "Chance here is the larger p of two: random directions, and directions "
+                            "spread as the activations that the classifier was trained on.");
+}
+
 static void answer(va_doc *d, const va_json *s)
 {
     const char *name = va_report_text(s, "name");
@@ -64,54 +95,61 @@ static void answer(va_doc *d, const va_json *s)
     if (isnan(k))
         va_doc_paragraph(d, "%s: no chance level was asked for, so nothing can be said about "
                             "chance.", name);
-    else if (k > 0)
-        va_doc_paragraph(d,
-                         "%s: %.0f of %.0f alignments differ from chance (two-sided p <= %g after "
-                         "Holm's correction; smallest corrected p = %s). The mean absolute cosine "
-                         "is %.4f where random directions of %.0f dimensions give %.4f.",
-                         name, k, n, va_report_number(s, "alpha"),
-                         p_value(d, va_report_number(s, "min_p_adjusted")),
-                         va_report_number(s, "mean_abs"), va_report_number(s, "dimension"),
-                         va_report_number(s, "chance_mean_abs"));
     else
-        va_doc_paragraph(d,
-                         "%s: none of the %.0f alignments differs from chance (smallest p after "
-                         "Holm's correction = %s). The mean absolute cosine is %.4f; random "
-                         "directions of %.0f dimensions give %.4f.",
-                         name, n, p_value(d, va_report_number(s, "min_p_adjusted")),
-                         va_report_number(s, "mean_abs"), va_report_number(s, "dimension"),
-                         va_report_number(s, "chance_mean_abs"));
+        compare_with_chance(d, s, n, k);
     if (flag(s, "across_sites"))
         va_doc_paragraph(d, "Caution: %s compares vectors from different sites of the model. They "
                             "live in different spaces, and their cosine need not mean anything.",
                          name);
 }
 
+// Columns of a table of alignments: four, and three for each null that was asked for.
+enum { BASE_COLUMNS = 4, NULL_COLUMNS = 3, MAX_COLUMNS = BASE_COLUMNS + 4 * NULL_COLUMNS };
+
+static int alignment_titles(va_doc *d, const va_json *s, const char **titles)
+{
+    static const char *const base[BASE_COLUMNS] = {"Concept", ">Layer", "Prompt", ">Cosine"};
+    int n = BASE_COLUMNS;
+    memcpy(titles, base, sizeof base);
+    const va_json *null = va_json_first(va_json_get(s, "nulls"));
+    for (; null && n + NULL_COLUMNS <= MAX_COLUMNS; null = va_json_next(null)) {
+        titles[n++] = va_arena_printf(d->arena, ">Std, %s", va_json_key(null));
+        titles[n++] = ">p";
+        titles[n++] = ">p (Holm)";
+    }
+    return n;
+}
+
+static void alignment_row(va_doc *d, const va_json *r, const va_json *s, int n_columns)
+{
+    const va_json *m = va_report_metric(r, va_report_text(s, "name"));
+    const va_json *null = va_json_first(va_json_get(s, "nulls"));
+    const char *cells[MAX_COLUMNS] = {va_report_text(r, "concept"),
+                                      number(d, "%.0f", va_report_number(r, "model_layer")),
+                                      va_report_text(r, "prompt"),
+                                      m ? number(d, "%+.4f", va_report_number(m, "cosine"))
+                                        : "failed"};
+    for (int i = BASE_COLUMNS; i < n_columns; null = va_json_next(null)) {
+        const va_json *of = va_json_get(va_json_get(m, "nulls"), va_json_key(null));
+        cells[i++] = number(d, "%.4f", va_report_number(of, "std"));
+        cells[i++] = p_value(d, va_report_number(of, "p_value"));
+        cells[i++] = p_value(d, va_report_number(of, "p_adjusted"));
+    }
+    va_doc_row(d, cells);
+}
+
 static void alignment_table(va_doc *d, const va_json *results, const va_json *s)
 {
-    static const char *const titles[] = {"Concept",  ">Layer",      "Prompt", ">Cosine",
-                                         ">|Cosine|", ">Chance std", ">p",     ">p (Holm)"};
-    const char *name = va_report_text(s, "name");
+    const char *name = va_report_text(s, "name"), *titles[MAX_COLUMNS];
     va_strbuf svg = {0};
     va_doc_heading(d, va_arena_printf(d->arena, "%s: %s", name,
                                       flag(s, "across_sites") ? "cosine across sites (flagged)"
                                                               : "cosine at one site"));
-    va_doc_table(d, titles, (int)VA_COUNT(titles));
+    int n = alignment_titles(d, s, titles);
+    va_doc_table(d, titles, n);
     const va_json *r = va_json_first(va_json_get(results, "results"));
-    for (; r; r = va_json_next(r)) {
-        const va_json *m = va_report_metric(r, name);
-        const va_json *null = va_json_get(va_json_get(m, "nulls"), "analytic");
-        const char *const cells[] = {
-            va_report_text(r, "concept"),
-            number(d, "%.0f", va_report_number(r, "model_layer")),
-            va_report_text(r, "prompt"),
-            m ? number(d, "%+.4f", va_report_number(m, "cosine")) : "failed",
-            number(d, "%.4f", m ? va_report_number(m, "abs_cosine") : NAN),
-            number(d, "%.4f", null ? va_report_number(null, "std") : NAN),
-            p_value(d, null ? va_report_number(null, "p_value") : NAN),
-            p_value(d, null ? va_report_number(null, "p_adjusted") : NAN)};
-        va_doc_row(d, cells);
-    }
+    for (; r; r = va_json_next(r))
+        alignment_row(d, r, s, n);
     va_doc_table_end(d);
     va_report_dots(&svg, results, name, fmax(va_report_number(s, "chance_std"), 0));
     va_doc_figure(d, &svg, "Cosine of each concept; the band holds 95 % of random directions.");
@@ -231,7 +269,8 @@ static void provenance(va_doc *d, const va_json *meta)
                      va_report_number(meta, "seed"));
     va_doc_paragraph(d, "The analytic chance level takes directions spread evenly over all "
                         "dimensions. Activations of language models are not, so real chance "
-                        "levels can be wider; small p-values are to be read with that in mind.");
+                        "levels can be wider, as the covariance level shows where it was asked "
+                        "for.");
 }
 
 // What the sections go through must be there; single numbers may be missing and are shown as "-".

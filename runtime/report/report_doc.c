@@ -9,7 +9,7 @@
 static const char style[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color:#222;background:#fff}h1,h2{line-height:1.2}h2{margin-top:2.2rem}"
-    "table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .8rem;text-align:left;"
+    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}th,td{padding:.25rem .8rem;text-align:left;"
     "border-bottom:1px solid #ddd}th{border-bottom:2px solid #888}"
     ".r{text-align:right;font-variant-numeric:tabular-nums}"
     "blockquote{border-left:4px solid #88a;margin:1rem 0;padding:.2rem 1rem;color:#445}"

@@ -63,7 +63,9 @@ static const case_row cases[] = {
     {"[jac, far], across_sites: true", "[jac, far]", 17, "lives at"},
     {"[jac, far], across_sites: true", "[jac, gone]", 17, "there is no direction 'gone'"},
     {"[jac, near]", "[jac]", 18, "of: expected at least 2 entries"},
-    {"[jac, near]", "[jac, near], nulls: [bootstrap]", 18, "expected analytic, got 'bootstrap'"},
+    {"[jac, near]", "[jac, near], nulls: [bootstrap]", 18, "expected one of analytic, covariance"},
+    {"[jac, near]", "[jac, near], nulls: [analytic, analytic]", 18, "stands there twice"},
+    {"[jac, near]", "[jac, jac], nulls: [covariance]", 18, "needs a direction of kind mlp"},
     {"name: matched", "name: alignment", 18, "'alignment' stands there twice"},
 };
 

@@ -31,12 +31,14 @@ static const char results[] =
     "   \"median\": 0.91, \"std\": 0, \"min\": 0.91, \"max\": 0.91, \"range\": 0,"
     "   \"mean_abs\": 0.91, \"histogram\": {\"edges\": [-1, 0, 1], \"counts\": [0, 1]},"
     "   \"alpha\": 0.05, \"chance_std\": 0.2041, \"chance_mean_abs\": 0.1646,"
-    "   \"n_significant\": 1, \"min_p_adjusted\": 0.00002},"
+    "   \"nulls\": {\"analytic\": {\"n_significant\": 1, \"min_p_adjusted\": 0.00002}},"
+    "   \"significant\": [\"CONCEPT\"], \"n_significant\": 1, \"min_p_adjusted\": 0.00002},"
     "  {\"name\": \"near\", \"n\": 1, \"across_sites\": false, \"dimension\": 24, \"mean\": -0.125,"
     "   \"median\": -0.125, \"std\": 0, \"min\": -0.125, \"max\": -0.125, \"range\": 0,"
     "   \"mean_abs\": 0.125, \"histogram\": {\"edges\": [-1, 0, 1], \"counts\": [1, 0]},"
     "   \"alpha\": 0.05, \"chance_std\": 0.2041, \"chance_mean_abs\": 0.1646,"
-    "   \"n_significant\": 0, \"min_p_adjusted\": 0.6543},"
+    "   \"nulls\": {\"analytic\": {\"n_significant\": 0, \"min_p_adjusted\": 0.6543}},"
+    "   \"significant\": [], \"n_significant\": 0, \"min_p_adjusted\": 0.6543},"
     "  {\"name\": \"bare\", \"n\": 1, \"across_sites\": false, \"mean\": 0.25},"
     "  {\"name\": \"none\", \"n\": 0, \"across_sites\": false}]},"
     " \"directions\": ["
@@ -108,10 +110,10 @@ static void test_markdown(void **state) {
         "# demo\n\n> Is 1 \\< 2?\n\n",
         "## far: cosine across sites (flagged)\n",
         "## near: cosine at one site\n",
-        "| Physical | 2 | P one | +0.9100 | 0.9100 | 0.2041 | 1.0e-05 | 2.0e-05 |\n",
-        "| Physical | 2 | P one | -0.1250 | 0.1250 | 0.2041 | 0.5432 | 0.6543 |\n",
-        "| Physical | 2 | P one | +0.2500 | 0.2500 | - | - | - |\n",
-        "| Lost | 2 | P two | failed | - | - | - | - |\n",
+        "| Physical | 2 | P one | +0.9100 | 0.2041 | 1.0e-05 | 2.0e-05 |\n",
+        "| Physical | 2 | P one | -0.1250 | 0.2041 | 0.5432 | 0.6543 |\n",
+        "| Physical | 2 | P one | +0.2500 |\n",
+        "| Lost | 2 | P two | failed | - | - | - |\n",
         "| near | 1 | -0.1250 | -0.1250 | +0.0000 | -0.1250 | -0.1250 | +0.0000 | +0.1250 |\n",
         "| far/Physical | norm:4@mean | 70 | 20 | 0.789 | 0.667 | 0.876 |\n",
         "| jac/Physical | embed@all | norm:2@last | exact | 7 | 7.152 | 13.27 | 92.22 | 1.65 |\n",
@@ -159,12 +161,13 @@ static void test_html(void **state) {
 static void test_sentences(void **state) {
     fixture *f = *state;
     expect(&f->md,
-           "far: 1 of 1 alignments differ from chance (two-sided p \\<= 0.05 after Holm's "
-           "correction; smallest corrected p = 2.0e-05). The mean absolute cosine is 0.9100 "
-           "where random directions of 24 dimensions give 0.1646.");
+           "far: 1 of 1 alignments differs from chance: Physical (two-sided p \\<= 0.05 after "
+           "Holm's correction; the smallest is 2.0e-05).");
+    expect(&f->md, "The mean absolute cosine is 0.9100; random directions of 24 dimensions give "
+                   "0.1646.");
     expect(&f->md, "near: none of the 1 alignments differs from chance (smallest p after Holm's "
-                   "correction = 0.6543). The mean absolute cosine is 0.1250; random directions of "
-                   "24 dimensions give 0.1646.");
+                   "correction: 0.6543).");
+    expect(&f->md, "The mean absolute cosine is 0.1250; random directions of 24");
     expect(&f->md, "bare: no chance level was asked for");
     expect(&f->md, "none: nothing could be measured");
     expect(&f->md, "Caution: far compares vectors from different sites");
