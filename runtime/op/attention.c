@@ -119,7 +119,9 @@ static va_status run_scores(const va_op_call *c, const char *shader, attention_p
     va_kernel kernel = {.shader = shader,
                         .n_bind = n_bind,
                         .write_mask = 1u << (n_bind - 1),
-                        .push_bytes = sizeof p};
+                        .push_bytes = sizeof p,
+                        .n_spec = 1,
+                        .spec = {op_row_local(c)}};
     p.flags = flags;
     return op_run_groups(c, &kernel, bind, &p, (int64_t)p.n_rows * p.kc * p.H);
 }

@@ -165,6 +165,11 @@ static va_status run(const va_op_call *c, const va_kernel *kernel, const va_slic
     return va_gpu_dispatch(c->gpu, &d);
 }
 
+uint32_t op_row_local(const va_op_call *c) {
+    const va_gpu_info *info = va_gpu_get_info(c->gpu);
+    return info->kind != VA_GPU_CPU ? 64 : info->subgroup_size >= 8 ? 8 : 4;
+}
+
 va_status op_run_groups(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,
                         const void *push, int64_t n_groups) {
     return run(c, kernel, bind, push, n_groups, 1);

@@ -48,6 +48,9 @@ va_status op_vjp_frozen(const va_op_call *c, const va_op *op);
 va_slice op_slice(const va_tensor *t);
 va_slice op_tangent_slice(const va_op_call *c, const va_tensor *tangent, const va_tensor *primal);
 
+// Width of the workgroups that reduce a row: on processors one subgroup, where barriers cost nothing.
+uint32_t op_row_local(const va_op_call *c);
+
 // Runs the kernel on n_groups workgroups, folded. bind has kernel->n_bind entries.
 va_status op_run_groups(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,
                         const void *push, int64_t n_groups);

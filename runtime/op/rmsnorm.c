@@ -35,8 +35,8 @@ static va_status run_norm(const va_op_call *c, const char *shader, const va_slic
                         .n_bind = n_bind,
                         .write_mask = 1u << (n_bind - 1),
                         .push_bytes = sizeof(rmsnorm_push),
-                        .n_spec = 1,
-                        .spec = {c->x[1].dtype}};
+                        .n_spec = 2,
+                        .spec = {c->x[1].dtype, op_row_local(c)}};
     int64_t n = x->shape[x->n_dim - 1], n_rows = va_tensor_elems(x) / n * k;
     rmsnorm_push push = {
         (uint32_t)n_rows,    (uint32_t)n, (uint32_t)k,  (uint32_t)(op_row_elems(x) / n),

@@ -11,11 +11,11 @@
 // variants: PROBS JVP_SCORES VJP_SCORES APPLY APPLY_T
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
-#define LOCAL 64
+layout(constant_id = 0) const uint LOCAL = 64;
 #include "item.glsl"
 #include "math.glsl"
 
-layout(local_size_x = LOCAL) in;
+layout(local_size_x_id = 0) in;
 layout(push_constant) uniform Push
 {
     uint T, H, G, D;
