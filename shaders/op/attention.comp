@@ -15,7 +15,7 @@ layout(constant_id = 0) const uint LOCAL = 64;
 #include "item.glsl"
 #include "math.glsl"
 
-layout(local_size_x_id = 0) in;
+layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(push_constant) uniform Push
 {
     uint T, H, G, D;

@@ -12,7 +12,7 @@ layout(constant_id = 1) const uint LOCAL = 64;
 #include "reduce.glsl"
 #include "weight.glsl"
 
-layout(local_size_x_id = 1) in;
+layout(local_size_x = 64, local_size_x_id = 1) in;
 layout(set = 0, binding = 0) readonly buffer X { float x[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 layout(push_constant) uniform Push
