@@ -25,14 +25,19 @@ typedef enum va_site_kind {
     VA_SITE_LIST(VA_X)
 #undef VA_X
 } va_site_kind;
-typedef enum va_position { VA_POS_LAST, VA_POS_ALL, VA_POS_MEAN, VA_POS_CONCEPT, VA_POS_INDEX
+typedef enum va_position {
+    VA_POS_LAST,
+    VA_POS_ALL,
+    VA_POS_MEAN,
+    VA_POS_CONCEPT,
+    VA_POS_INDEX
 } va_position;
 
 typedef struct va_site {
     va_site_kind kind;
-    int64_t layer;        // resid:N .. (0 for embed; L for plain `norm:last`, `logits`)
+    int64_t layer; // resid:N .. (0 for embed; L for plain `norm:last`, `logits`)
     va_position position;
-    int64_t index;        // VA_POS_INDEX: token, negative from the end
+    int64_t index; // VA_POS_INDEX: token, negative from the end
 } va_site;
 
 // n_layer: L; "last" stands for L (attn, mlp: L-1). n_layer < 0: the model is not known yet and
@@ -58,7 +63,7 @@ typedef struct va_arch_config {
     const char *family;     // "gemma3"
     const char *model_type; // as in config.json
     int64_t n_layer, d_model, n_head, n_kv_head, d_head, d_ff, vocab_size, max_context;
-    int32_t bos_id;         // -1: none
+    int32_t bos_id; // -1: none
     bool tied_embeddings;
     const char *embed_weight;   // checkpoint name of the embedding table [V, d]
     const char *unembed_weight; // of the unembedding [V, d]; the same when tied
@@ -96,7 +101,8 @@ const char *va_arch_weight_alias(const va_arch_config *config, va_arena *arena, 
                                  int64_t i);
 // Parameters of n_blocks blocks, in elements.
 int64_t va_arch_block_params(const va_arch_config *config, int64_t n_blocks);
-// One line on what differs between blocks ("5 sliding (window 1024) : 1 full attention"), returns buf.
+// One line on what differs between blocks ("5 sliding (window 1024) : 1 full attention"), returns
+// buf.
 const char *va_arch_layer_text(const va_arch_config *config, char buf[256]);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
-// experiment.h: YAML -> typed experiment -> plan (opens no device) -> run (parses nothing) -> results.
-// The format is documented in experiments/schema.json; results in experiments/results.schema.json.
-// Depends on probe.h, metric.h, report.h and below.
+// experiment.h: YAML -> typed experiment -> plan (opens no device) -> run (parses nothing) ->
+// results. The format is documented in experiments/schema.json; results in
+// experiments/results.schema.json. Depends on probe.h, metric.h, report.h and below.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_EXPERIMENT_H
 #define VKALIGN_EXPERIMENT_H
@@ -24,8 +24,8 @@ typedef struct va_diagnostic {
 
 typedef struct va_experiment_params {
     const char *path;
-    const char *const *sets; // "model.path=DIR": dotted key, YAML value; paths in it are relative
-    int64_t n_sets;          // to the working directory, those in the file to the file's folder
+    const char *const *sets;  // "model.path=DIR": dotted key, YAML value; paths in it are relative
+    int64_t n_sets;           // to the working directory, those in the file to the file's folder
     const char *tool_version; // recorded with the results; NULL: "unknown"
 } va_experiment_params;
 
@@ -41,8 +41,8 @@ const char *va_experiment_name(const va_experiment *experiment);
 const char *va_experiment_output(const va_experiment *experiment); // as the file says
 
 typedef struct va_plan_summary {
-    int64_t n_units;      // pieces of work that are saved one by one
-    int64_t n_captures;   // texts run for classifiers
+    int64_t n_units;    // pieces of work that are saved one by one
+    int64_t n_captures; // texts run for classifiers
     int64_t n_directions;
     int64_t n_results;
     double flop;
@@ -56,8 +56,8 @@ void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out);
 void va_experiment_schema(va_strbuf *out);
 
 typedef struct va_run_params {
-    const char *out_dir;   // NULL: the experiment's own
-    bool resume;           // reuse units of an interrupted run that still fit
+    const char *out_dir; // NULL: the experiment's own
+    bool resume;         // reuse units of an interrupted run that still fit
     va_gpu_params gpu;
 } va_run_params;
 

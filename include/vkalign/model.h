@@ -22,7 +22,7 @@ va_ctx *va_model_ctx(const va_model *model);
 const va_arch_config *va_model_config(const va_model *model);
 va_tokenizer *va_model_tokenizer(va_model *model); // NULL when there is none
 const char *va_model_dir(const va_model *model);
-int64_t va_model_param_count(const va_model *model); // elements of all weights in the files
+int64_t va_model_param_count(const va_model *model);    // elements of all weights in the files
 const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 
 // Device bytes of the weights that sites up to n_blocks blocks need (norms, and the unembedding
@@ -47,13 +47,13 @@ va_status va_model_tokenize(va_model *model, va_arena *arena, const char *text,
 typedef struct va_prompt va_prompt;
 
 typedef struct va_prompt_params {
-    const int32_t *ids;   // [n_seq, seq_len]
-    int64_t n_seq;        // 0 = 1; derivatives need 1
+    const int32_t *ids; // [n_seq, seq_len]
+    int64_t n_seq;      // 0 = 1; derivatives need 1
     int64_t seq_len;
     const va_site *sites; // every site that will be read or differentiated; layer -1 is "last"
     int64_t n_sites;
-    bool derivatives;     // whether va_prompt_linmap will be called
-    uint32_t modes;       // bit (1 << va_mode) of the modes wanted; 0 = both
+    bool derivatives;                     // whether va_prompt_linmap will be called
+    uint32_t modes;                       // bit (1 << va_mode) of the modes wanted; 0 = both
     int64_t concept_first, concept_count; // for @concept
 } va_prompt_params;
 

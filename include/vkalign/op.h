@@ -22,31 +22,33 @@ typedef enum va_mode { VA_EXACT, VA_DETACHED } va_mode;
 typedef enum va_pass { VA_FORWARD, VA_JVP, VA_VJP } va_pass;
 typedef enum va_act { VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU, VA_ACT_RELU } va_act;
 
-// X(enum, symbol of the va_op)   inputs -> output; attributes it reads
+// Inputs -> output, and the attributes that an op reads:
+// embed      table [n, d] f32|bf16|f16, ids [M] u32 -> [M, d]
+// linear     x [M, ...n_in], W [n_out, n_in] f32|bf16|f16, (bias [n_out]) -> [M, n_out], or
+//            [M, heads, n_out/heads] with heads > 0: y = x W' + b
+// rmsnorm    x [M, (H,) n], w [n] f32|bf16|f16 -> like x:
+//            x * (w + weight_offset) / sqrt(mean x^2 + eps)
+// rope       x [M, H, D], table [T, R/2, 2] f32 of (cos, sin), T = seq_len, R <= D rotated -> like
+//            x; pairs (i, i + R/2) rotate, row m is at position m % seq_len
+// attention  q [M, H, D], k [M, G, D], v [M, G, D] -> [M, H, D]; causal within each sequence of
+//            seq_len rows; scale, window (key j seen by i when 0 <= i-j < window; 0: all), softcap
+// glu        gate [M, F], up [M, F] -> act(gate) * up
+// add        a, b of one shape -> a + b
+// scale      x -> factor * x
+// softcap    x -> softcap * tanh(x / softcap)
+// select     x [N*T, ...] -> [N*count, ...]: rows first..first+count-1 of each sequence, or their
+//            mean [N, ...] with mean = true
+// X(enum, symbol of the va_op)
 #define VA_OP_LIST(X)                                                                              \
-    /* table [n, d] f32|bf16|f16, ids [M] u32 -> [M, d]                                         */ \
     X(VA_OP_EMBED, embed)                                                                          \
-    /* x [M, ...n_in], W [n_out, n_in] f32|bf16|f16, (bias [n_out]) -> [M, n_out], or           */ \
-    /* [M, heads, n_out/heads] with heads > 0: y = x W' + b                                      */ \
     X(VA_OP_LINEAR, linear)                                                                        \
-    /* x [M, (H,) n], w [n] f32|bf16|f16 -> like x: x * (w + weight_offset) / sqrt(mean x^2+eps) */ \
     X(VA_OP_RMSNORM, rmsnorm)                                                                      \
-    /* x [M, H, D], table [T, R/2, 2] f32 of (cos, sin), T = seq_len, R <= D rotated -> like x;   */ \
-    /* pairs (i, i + R/2) rotate, row m is at position m % seq_len                                */ \
     X(VA_OP_ROPE, rope)                                                                            \
-    /* q [M, H, D], k [M, G, D], v [M, G, D] -> [M, H, D]; causal within each sequence of        */ \
-    /* seq_len rows; scale, window (key j seen by i when 0 <= i-j < window; 0: all), softcap     */ \
     X(VA_OP_ATTENTION, attention)                                                                  \
-    /* gate [M, F], up [M, F] -> act(gate) * up                                                  */ \
     X(VA_OP_GLU, glu)                                                                              \
-    /* a, b of one shape -> a + b                                                                */ \
     X(VA_OP_ADD, add)                                                                              \
-    /* x -> factor * x                                                                           */ \
     X(VA_OP_SCALE, scale)                                                                          \
-    /* x -> softcap * tanh(x / softcap)                                                          */ \
     X(VA_OP_SOFTCAP, softcap)                                                                      \
-    /* x [N*T, ...] -> [N*count, ...]: rows first..first+count-1 of each sequence, or their mean  */ \
-    /* [N, ...] with mean = true                                                                 */ \
     X(VA_OP_SELECT, select)
 
 typedef enum va_op_id {

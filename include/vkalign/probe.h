@@ -17,9 +17,9 @@ typedef struct va_capture_params {
     const char *const *texts;    // [n_texts] UTF-8
     const char *const *concepts; // [n_texts] what @concept looks for, entries may be NULL; or NULL
     int64_t n_texts;
-    const va_site *sites;        // each at one position: @last, @mean, @N; @concept is averaged
+    const va_site *sites; // each at one position: @last, @mean, @N; @concept is averaged
     int64_t n_sites;
-    int64_t batch;               // sequences of one length run together; 0 = 16
+    int64_t batch; // sequences of one length run together; 0 = 16
 } va_capture_params;
 
 // Runs every text once and reads all sites: out[s] is [n_texts, width of site s] f32, filled by
@@ -41,14 +41,14 @@ typedef struct va_mlp {
 } va_mlp;
 
 typedef struct va_mlp_params {
-    int64_t h1, h2;       // 0 = 128, 64
-    int64_t epochs;       // 0 = 50
-    int64_t batch;        // 0 = 32; the last batch of an epoch may be smaller
-    float learning_rate;  // 0 = 1e-3
-    float weight_decay;   // decoupled (AdamW); negative = 0, 0 = torch's default 0.01
-    float dropout;        // probability; negative = none, 0 = 0.2
-    uint64_t seed;        // initial weights, shuffling, dropout
-    bool no_shuffle;      // rows in the given order in every epoch
+    int64_t h1, h2;        // 0 = 128, 64
+    int64_t epochs;        // 0 = 50
+    int64_t batch;         // 0 = 32; the last batch of an epoch may be smaller
+    float learning_rate;   // 0 = 1e-3
+    float weight_decay;    // decoupled (AdamW); negative = 0, 0 = torch's default 0.01
+    float dropout;         // probability; negative = none, 0 = 0.2
+    uint64_t seed;         // initial weights, shuffling, dropout
+    bool no_shuffle;       // rows in the given order in every epoch
     const va_mlp *initial; // every problem starts from these weights, and h1, h2 of 0 are theirs;
                            // NULL: torch's default uniform initialisation
 } va_mlp_params;

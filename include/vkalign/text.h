@@ -30,7 +30,7 @@ va_status va_tokenizer_encode(va_tokenizer *tok, va_arena *arena, const char *te
 // The token's own text as in the vocabulary ("▁means", "<0xE2>"), NULL when id is out of range.
 const char *va_tokenizer_token(const va_tokenizer *tok, int32_t id);
 int32_t va_tokenizer_id(const va_tokenizer *tok, const char *token); // -1 when absent
-int64_t va_tokenizer_vocab_size(const va_tokenizer *tok); // largest id + 1
+int64_t va_tokenizer_vocab_size(const va_tokenizer *tok);            // largest id + 1
 bool va_tokenizer_is_special(const va_tokenizer *tok, int32_t id);
 // Text of ids through the tokenizer's decoder; NUL-terminated, arena-owned. An id out of range is
 // VA_ERR_USAGE; text with a NUL character inside is VA_ERR_FORMAT.

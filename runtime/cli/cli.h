@@ -84,12 +84,11 @@ struct va_cli {
     va_cli_value *values; // in the order given
     int n_values;
     bool json;
-    bool told; // what is wrong stands on stderr already
+    bool told;    // what is wrong stands on stderr already
     va_json *out; // an object that --json prints; filled by the verb (always there)
 };
 
-// -- verbs
-// ------------------------------------------------------------------------------------------
+// -- verbs ---------------------------------------------------------------------------------------
 
 extern const va_verb va_verbs[];
 extern const int va_verb_count;
@@ -104,8 +103,7 @@ va_status va_cli_forward(va_cli *cli);
 va_status va_cli_jacobian(va_cli *cli);
 va_status va_cli_svd(va_cli *cli);
 
-// -- options (cli_options.c)
-// ------------------------------------------------------------------------
+// -- options (cli_options.c) ---------------------------------------------------------------------
 
 // Finds the verb and reads its options and arguments; VA_ERR_USAGE with a hint for what is unknown
 // or missing. verb is NULL when the command line is only --help, --version or "help [VERB]".
@@ -126,8 +124,7 @@ va_status va_cli_int(va_cli *cli, va_opt opt, int64_t min, int64_t max, int64_t 
 va_status va_cli_positive(va_cli *cli, va_opt opt, double *out);
 va_status va_cli_mode(va_cli *cli, va_mode *mode);
 
-// -- output (cli_output.c)
-// ----------------------------------------------------------------------------
+// -- output (cli_output.c) -----------------------------------------------------------------------
 
 // Text for people on stdout; nothing with --json.
 void va_cli_print(const va_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -143,8 +140,7 @@ void va_cli_progress(void *ui, const va_progress *p);
 // Ctrl-C asks ctx to stop at its next safe point; a second one kills.
 void va_cli_catch_interrupts(va_ctx *ctx);
 
-// -- a model at a prompt (cli_prompt.c)
-// -----------------------------------------------------------------
+// -- a model at a prompt (cli_prompt.c) ----------------------------------------------------------
 
 typedef struct va_cli_prompt {
     va_model *model;

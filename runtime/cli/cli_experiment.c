@@ -28,12 +28,11 @@ va_status va_cli_load_experiment(va_cli *cli, const char *path, va_experiment **
     int64_t n_sets = 0;
     const va_diagnostic *list = NULL;
     VA_TRY(va_cli_all(cli, OPT_SET, &sets, &n_sets));
-    st = va_experiment_load(cli->ctx,
-                            &(va_experiment_params){.path = path,
-                                                    .sets = sets,
-                                                    .n_sets = n_sets,
-                                                    .tool_version = VA_VERSION},
-                            experiment);
+    st = va_experiment_load(
+        cli->ctx,
+        &(va_experiment_params){
+            .path = path, .sets = sets, .n_sets = n_sets, .tool_version = VA_VERSION},
+        experiment);
     const int64_t n = *experiment ? va_experiment_diagnostics(*experiment, &list) : 0;
     for (int64_t i = 0; i < n; i++)
         show_diagnostic(cli, &list[i]);

@@ -7,17 +7,16 @@
 #include "plan.h"
 
 // model.path relative to the experiment's folder, unless it came from --set or is absolute.
-static void resolve_model_path(va_experiment *e)
-{
+static void resolve_model_path(va_experiment *e) {
     va_spec *s = &e->spec;
     const char *slash = strrchr(e->path, '/');
-    if (s->model_path && s->model_path[0] != '/' && slash && strcmp(s->model_place.file, "--set") != 0)
-        s->model_path = va_arena_printf(e->arena, "%.*s/%s", (int)(slash - e->path), e->path,
-                                        s->model_path);
+    if (s->model_path && s->model_path[0] != '/' && slash &&
+        strcmp(s->model_place.file, "--set") != 0)
+        s->model_path =
+            va_arena_printf(e->arena, "%.*s/%s", (int)(slash - e->path), e->path, s->model_path);
 }
 
-static void set_text(va_yaml *map, const char *key, const char *text)
-{
+static void set_text(va_yaml *map, const char *key, const char *text) {
     for (int64_t i = 0; i < map->n; i++)
         if (strcmp(map->key[i]->text, key) == 0) {
             map->item[i]->kind = VA_YAML_SCALAR;
@@ -28,8 +27,7 @@ static void set_text(va_yaml *map, const char *key, const char *text)
 
 // The experiment as text that means the same in any folder: the model's path in full, concepts
 // from a file of their own put in.
-static va_status resolve(va_experiment *e, va_yaml *root)
-{
+static va_status resolve(va_experiment *e, va_yaml *root) {
     va_status st = VA_OK;
     va_strbuf text = {0};
     char full[PATH_MAX];
@@ -46,8 +44,7 @@ done:
     return st;
 }
 
-static va_status read_spec(va_experiment *e, const va_experiment_params *params)
-{
+static va_status read_spec(va_experiment *e, const va_experiment_params *params) {
     va_status st = VA_OK;
     va_yaml *root = NULL;
     VA_TRY(va_yaml_load(e->ctx, e->arena, params->path, NULL, &root));
@@ -64,8 +61,7 @@ done:
 }
 
 va_status va_experiment_load(va_ctx *ctx, const va_experiment_params *params,
-                             va_experiment **experiment)
-{
+                             va_experiment **experiment) {
     va_status st = VA_OK;
     va_arena *arena = va_arena_create();
     va_experiment *e = arena ? VA_NEW(arena, va_experiment) : NULL;
@@ -88,8 +84,7 @@ done:
     return st;
 }
 
-void va_experiment_free(va_experiment **experiment)
-{
+void va_experiment_free(va_experiment **experiment) {
     if (!*experiment)
         return;
     va_arena *arena = (*experiment)->arena;
@@ -98,29 +93,24 @@ void va_experiment_free(va_experiment **experiment)
     *experiment = NULL;
 }
 
-int64_t va_experiment_diagnostics(const va_experiment *experiment, const va_diagnostic **list)
-{
+int64_t va_experiment_diagnostics(const va_experiment *experiment, const va_diagnostic **list) {
     *list = experiment->diag.item;
     return experiment->diag.n;
 }
 
-const char *va_experiment_name(const va_experiment *experiment)
-{
+const char *va_experiment_name(const va_experiment *experiment) {
     return experiment->spec.name;
 }
 
-const char *va_experiment_output(const va_experiment *experiment)
-{
+const char *va_experiment_output(const va_experiment *experiment) {
     return experiment->spec.output;
 }
 
-va_plan_summary va_experiment_plan(const va_experiment *experiment)
-{
+va_plan_summary va_experiment_plan(const va_experiment *experiment) {
     return experiment->plan.summary;
 }
 
-void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out)
-{
+void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out) {
     const va_experiment *e = experiment;
     const va_plan_summary *s = &e->plan.summary;
     const va_arch_config *config = va_model_config(e->plan.model);

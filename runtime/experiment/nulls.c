@@ -29,8 +29,8 @@ static va_status add_covariance(va_run *run, va_json *null, double cosine, const
     const va_unit *u = &e->plan.units[unit[mlp]]; // checked when read: one of them is a classifier
     const va_direction_spec *dir = &e->spec.directions[u->direction];
     const va_file_tensor *other = va_run_direction(run, unit[!mlp]);
-    va_rng rng = va_rng_make((uint64_t)e->spec.seed, va_hash64("null.covariance") ^
-                                                         va_hash64(u->name));
+    va_rng rng =
+        va_rng_make((uint64_t)e->spec.seed, va_hash64("null.covariance") ^ va_hash64(u->name));
     va_rows rows = {0};
     va_site site = {0};
     double *draws = NULL, square = 0, p = 0;

@@ -5,30 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
-bool va_plan_uses_layer(const va_direction_spec *dir)
-{
+bool va_plan_uses_layer(const va_direction_spec *dir) {
     if (dir->kind == VA_DIRECTION_MLP)
         return strstr(dir->site, "{layer}") != NULL;
     return strstr(dir->from, "{layer}") || strstr(dir->to, "{layer}");
 }
 
 bool va_plan_site(va_experiment *e, const va_direction_spec *dir, const char *text, int64_t layer,
-                  va_site *site)
-{
+                  va_site *site) {
     const va_arch_config *config = va_model_config(e->plan.model);
     char number[24];
     snprintf(number, sizeof number, "%lld", (long long)layer);
     const char *full = va_spec_expand(e->arena, text, "{layer}", number);
     if (va_site_parse(e->ctx, full, config->n_layer, site) == VA_OK)
         return true;
-    va_diagnose(&e->diag, dir->place, "", "directions.%s: %s", dir->name,
-                va_error_message(e->ctx));
+    va_diagnose(&e->diag, dir->place, "", "directions.%s: %s", dir->name, va_error_message(e->ctx));
     return false;
 }
 
 int64_t va_plan_find(const va_plan *plan, int64_t direction, int64_t concept_index, int64_t layer,
-                     int64_t prompt)
-{
+                     int64_t prompt) {
     for (int64_t i = 0; i < plan->n_units; i++) {
         const va_unit *u = &plan->units[i];
         if (u->kind == VA_UNIT_DIRECTION && u->direction == direction &&
@@ -39,15 +35,13 @@ int64_t va_plan_find(const va_plan *plan, int64_t direction, int64_t concept_ind
     return -1;
 }
 
-void va_plan_free(va_plan *plan)
-{
+void va_plan_free(va_plan *plan) {
     va_model_close(&plan->model);
 }
 
 // -- layers, sites, prompts --------------------------------------------------------------------
 
-static void check_layers(va_experiment *e)
-{
+static void check_layers(va_experiment *e) {
     int64_t L = va_model_config(e->plan.model)->n_layer;
     for (int64_t i = 0; i < e->spec.n_layers; i++)
         if (e->spec.layers[i] > L)
@@ -57,8 +51,7 @@ static void check_layers(va_experiment *e)
                         (long long)L);
 }
 
-void va_plan_check_model(va_experiment *e)
-{
+void va_plan_check_model(va_experiment *e) {
     if (!e->spec.model_path || e->spec.n_layers == 0)
         return; // diagnosed
     if (va_model_open(e->ctx, e->spec.model_path, &e->plan.model) == VA_OK)
@@ -67,8 +60,7 @@ void va_plan_check_model(va_experiment *e)
         va_diagnose(&e->diag, e->spec.model_place, "", "model.path: %s", va_error_message(e->ctx));
 }
 
-static void need_site(va_experiment *e, const va_site *site, bool capture)
-{
+static void need_site(va_experiment *e, const va_site *site, bool capture) {
     va_plan *p = &e->plan;
     p->n_blocks = VA_MAX(p->n_blocks, va_site_blocks(site));
     p->unembed |= site->kind == VA_SITE_LOGITS;
@@ -80,8 +72,7 @@ static void need_site(va_experiment *e, const va_site *site, bool capture)
     p->sites[p->n_sites++] = *site;
 }
 
-static va_status plan_sites(va_experiment *e)
-{
+static va_status plan_sites(va_experiment *e) {
     va_status st = VA_OK;
     va_spec *s = &e->spec;
     VA_TRY_ALLOC(e->ctx, e->plan.sites,
@@ -102,8 +93,7 @@ done:
     return st;
 }
 
-static va_status plan_prompts(va_experiment *e)
-{
+static va_status plan_prompts(va_experiment *e) {
     va_status st = VA_OK;
     va_spec *s = &e->spec;
     VA_TRY_ALLOC(e->ctx, e->plan.prompts,
@@ -111,8 +101,8 @@ static va_status plan_prompts(va_experiment *e)
     for (int64_t c = 0; c < s->n_concepts; c++)
         for (int64_t i = 0; i < s->prompts.n; i++) {
             va_plan_prompt *p = &e->plan.prompts[c * s->prompts.n + i];
-            p->text = va_spec_expand(e->arena, s->prompts.item[i], "{concept}",
-                                     s->concepts[c].name);
+            p->text =
+                va_spec_expand(e->arena, s->prompts.item[i], "{concept}", s->concepts[c].name);
             VA_TRY(va_model_tokenize(e->plan.model, e->arena, p->text, s->concepts[c].name, &p->ids,
                                      &p->n_ids, &p->concept_first, &p->concept_count));
         }
@@ -122,13 +112,15 @@ done:
 
 // -- units -------------------------------------------------------------------------------------
 
-static va_status plan_captures(va_experiment *e)
-{
+static va_status plan_captures(va_experiment *e) {
     va_status st = VA_OK;
     va_plan *p = &e->plan;
     for (int64_t first = 0; first < p->n_texts && p->n_sites > 0; first += VA_CAPTURE_CHUNK) {
         va_unit *u = &p->units[p->n_units];
-        *u = (va_unit){.kind = VA_UNIT_CAPTURE, .first = first, .layer = -1, .prompt = -1,
+        *u = (va_unit){.kind = VA_UNIT_CAPTURE,
+                       .first = first,
+                       .layer = -1,
+                       .prompt = -1,
                        .count = VA_MIN(VA_CAPTURE_CHUNK, p->n_texts - first)};
         VA_TRY_ALLOC(e->ctx, u->name,
                      va_arena_printf(e->arena, "capture/%lld", (long long)p->n_units));
@@ -139,14 +131,16 @@ done:
 }
 
 static va_status add_direction_unit(va_experiment *e, int64_t d, int64_t c, int64_t layer,
-                                    int64_t prompt)
-{
+                                    int64_t prompt) {
     va_status st = VA_OK;
     va_unit *u = &e->plan.units[e->plan.n_units];
-    *u = (va_unit){.kind = VA_UNIT_DIRECTION, .direction = d, .concept_index = c, .layer = layer,
+    *u = (va_unit){.kind = VA_UNIT_DIRECTION,
+                   .direction = d,
+                   .concept_index = c,
+                   .layer = layer,
                    .prompt = prompt};
-    const char *name = va_arena_printf(e->arena, "%s/%s", e->spec.directions[d].name,
-                                       e->spec.concepts[c].name);
+    const char *name =
+        va_arena_printf(e->arena, "%s/%s", e->spec.directions[d].name, e->spec.concepts[c].name);
     if (layer >= 0)
         name = va_arena_printf(e->arena, "%s/layer%lld", name, (long long)layer);
     if (prompt >= 0)
@@ -157,8 +151,7 @@ done:
     return st;
 }
 
-static va_status plan_directions(va_experiment *e)
-{
+static va_status plan_directions(va_experiment *e) {
     va_status st = VA_OK;
     const va_spec *s = &e->spec;
     for (int64_t d = 0; d < s->n_directions; d++) {
@@ -174,8 +167,7 @@ done:
     return st;
 }
 
-static va_status plan_units(va_experiment *e)
-{
+static va_status plan_units(va_experiment *e) {
     va_status st = VA_OK;
     const va_spec *s = &e->spec;
     int64_t most = e->plan.n_texts / VA_CAPTURE_CHUNK + 1 +
@@ -195,13 +187,16 @@ typedef struct va_cost_memo { // plans of prompts of one length are alike
 } va_cost_memo;
 
 static va_status capture_cost(va_experiment *e, int64_t n_seq, int64_t seq_len,
-                              va_cost_memo *memo)
-{
+                              va_cost_memo *memo) {
     va_status st = VA_OK;
     if (memo->n_seq == n_seq && memo->seq_len == seq_len)
         goto done;
-    va_prompt_params params = {.n_seq = n_seq, .seq_len = seq_len, .sites = e->plan.sites,
-                               .n_sites = e->plan.n_sites, .concept_first = 0, .concept_count = 1};
+    va_prompt_params params = {.n_seq = n_seq,
+                               .seq_len = seq_len,
+                               .sites = e->plan.sites,
+                               .n_sites = e->plan.n_sites,
+                               .concept_first = 0,
+                               .concept_count = 1};
     va_graph_cost unused;
     VA_TRY(va_prompt_plan(e->plan.model, &params, &memo->forward, &unused));
     *memo = (va_cost_memo){n_seq, seq_len, memo->forward};
@@ -209,8 +204,7 @@ done:
     return st;
 }
 
-static va_status cost_of_captures(va_experiment *e, va_unit *u, int64_t *peak)
-{
+static va_status cost_of_captures(va_experiment *e, va_unit *u, int64_t *peak) {
     va_status st = VA_OK;
     const va_plan *p = &e->plan;
     va_cost_memo memo = {0};
@@ -226,8 +220,7 @@ done:
     return st;
 }
 
-static va_status cost_of_jacobian(va_experiment *e, va_unit *u, int64_t *peak)
-{
+static va_status cost_of_jacobian(va_experiment *e, va_unit *u, int64_t *peak) {
     va_status st = VA_OK;
     const va_direction_spec *dir = &e->spec.directions[u->direction];
     const va_plan_prompt *prompt =
@@ -236,10 +229,14 @@ static va_status cost_of_jacobian(va_experiment *e, va_unit *u, int64_t *peak)
     if (!va_plan_site(e, dir, dir->from, u->layer, &sites[0]) ||
         !va_plan_site(e, dir, dir->to, u->layer, &sites[1]))
         goto done; // diagnosed
-    va_prompt_params params = {.seq_len = prompt->n_ids, .sites = sites, .n_sites = 2,
-                               .derivatives = true, .modes = 1u << dir->mode,
+    va_prompt_params params = {.seq_len = prompt->n_ids,
+                               .sites = sites,
+                               .n_sites = 2,
+                               .derivatives = true,
+                               .modes = 1u << dir->mode,
                                .concept_first = prompt->concept_first,
-                               .concept_count = prompt->concept_count, .ids = prompt->ids};
+                               .concept_count = prompt->concept_count,
+                               .ids = prompt->ids};
     va_graph_cost forward = {0}, jvp = {0};
     st = va_prompt_plan(e->plan.model, &params, &forward, &jvp);
     if (st != VA_OK) {
@@ -254,8 +251,7 @@ done:
 }
 
 // Forward and backward through the dense layers: about 6 operations for each weight and row.
-static void cost_of_mlp(const va_experiment *e, va_unit *u, int64_t *peak)
-{
+static void cost_of_mlp(const va_experiment *e, va_unit *u, int64_t *peak) {
     const va_direction_spec *dir = &e->spec.directions[u->direction];
     double d = (double)va_model_config(e->plan.model)->d_model;
     double h1 = (double)dir->hidden[0], h2 = (double)dir->hidden[1];
@@ -264,8 +260,7 @@ static void cost_of_mlp(const va_experiment *e, va_unit *u, int64_t *peak)
     *peak = VA_MAX(*peak, (int64_t)(4 * (4 * weights + rows * d)));
 }
 
-static va_status plan_cost(va_experiment *e)
-{
+static va_status plan_cost(va_experiment *e) {
     va_status st = VA_OK;
     va_plan *p = &e->plan;
     va_plan_summary *sum = &p->summary;
@@ -290,8 +285,7 @@ done:
     return st;
 }
 
-va_status va_plan_make(va_experiment *e)
-{
+va_status va_plan_make(va_experiment *e) {
     va_status st = VA_OK;
     VA_TRY(va_model_open(e->ctx, e->spec.model_path, &e->plan.model));
     check_layers(e);

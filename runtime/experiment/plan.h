@@ -26,10 +26,10 @@ typedef enum va_unit_kind { VA_UNIT_CAPTURE, VA_UNIT_DIRECTION } va_unit_kind;
 // A piece of work that is saved by itself.
 typedef struct va_unit {
     va_unit_kind kind;
-    const char *name;              // "capture/0", "jacobian/Physical/6/0", "published/Physical"
-    int64_t first, count;          // capture: range of va_plan.texts
+    const char *name;                 // "capture/0", "jacobian/Physical/6/0", "published/Physical"
+    int64_t first, count;             // capture: range of va_plan.texts
     int64_t direction, concept_index; // direction
-    int64_t layer, prompt;         // direction: value of {layer} and prompt index; -1: independent
+    int64_t layer, prompt; // direction: value of {layer} and prompt index; -1: independent
     double flop;
 } va_unit;
 
@@ -39,13 +39,13 @@ typedef struct va_plan {
     const char **text_concept; // [n_texts] what @concept finds in it: the item
     int64_t *text_tokens;      // [n_texts]
     int64_t n_texts;
-    va_site *sites;            // [n_sites] captured at every text
+    va_site *sites; // [n_sites] captured at every text
     int64_t n_sites;
-    va_dataset *datasets;      // [n_concepts]
-    va_plan_prompt *prompts;   // [n_concepts, n_prompts]
+    va_dataset *datasets;    // [n_concepts]
+    va_plan_prompt *prompts; // [n_concepts, n_prompts]
     va_unit *units;
     int64_t n_units;
-    int64_t n_blocks;          // blocks that must be on the device
+    int64_t n_blocks; // blocks that must be on the device
     bool unembed;
     va_plan_summary summary;
 } va_plan;

@@ -14,12 +14,11 @@ typedef struct va_text_set {
     va_arena *arena;
     va_text_entry *entry; // [n] in order of first appearance
     int64_t n, cap;
-    int64_t *slot;        // open addressing, [n_slots], -1 empty
+    int64_t *slot; // open addressing, [n_slots], -1 empty
     int64_t n_slots;
 } va_text_set;
 
-static int64_t add_text(va_text_set *s, const char *text, const char *about)
-{
+static int64_t add_text(va_text_set *s, const char *text, const char *about) {
     uint64_t h = va_hash64(text);
     int64_t i = (int64_t)(h % (uint64_t)s->n_slots);
     for (; s->slot[i] >= 0; i = (i + 1) % s->n_slots)
@@ -30,14 +29,12 @@ static int64_t add_text(va_text_set *s, const char *text, const char *about)
     return s->n++;
 }
 
-static int64_t count_rows(const va_spec *s, const va_concept *c)
-{
+static int64_t count_rows(const va_spec *s, const va_concept *c) {
     int64_t items = c->positives.n + c->hard_negatives.n + c->random_negatives.n;
     return items * s->templates.n + 1; // and the definition
 }
 
-static va_status make_set(va_experiment *e, va_text_set *set)
-{
+static va_status make_set(va_experiment *e, va_text_set *set) {
     va_status st = VA_OK;
     int64_t rows = 0;
     for (int64_t i = 0; i < e->spec.n_concepts; i++)
@@ -51,8 +48,7 @@ done:
     return st;
 }
 
-static bool listed_before(const va_strings *list, int64_t n, const char *item)
-{
+static bool listed_before(const va_strings *list, int64_t n, const char *item) {
     for (int64_t i = 0; i < n; i++)
         if (strcmp(list->item[i], item) == 0)
             return true;
@@ -60,15 +56,14 @@ static bool listed_before(const va_strings *list, int64_t n, const char *item)
 }
 
 static void add_items(va_experiment *e, va_text_set *set, va_dataset *d, const va_strings *items,
-                      const va_strings *seen, float label)
-{
+                      const va_strings *seen, float label) {
     for (int64_t i = 0; i < items->n; i++) {
         if (listed_before(items, i, items->item[i]) ||
             (seen && listed_before(seen, seen->n, items->item[i])))
             continue;
         for (int64_t t = 0; t < e->spec.templates.n; t++) {
-            const char *text = va_spec_expand(e->arena, e->spec.templates.item[t], "{item}",
-                                              items->item[i]);
+            const char *text =
+                va_spec_expand(e->arena, e->spec.templates.item[t], "{item}", items->item[i]);
             d->text[d->n] = add_text(set, text, items->item[i]);
             d->item[d->n] = d->n_items;
             d->label[d->n++] = label;
@@ -78,8 +73,7 @@ static void add_items(va_experiment *e, va_text_set *set, va_dataset *d, const v
 }
 
 static va_status add_concept(va_experiment *e, va_text_set *set, const va_concept *c,
-                             va_dataset *d)
-{
+                             va_dataset *d) {
     va_status st = VA_OK;
     int64_t rows = count_rows(&e->spec, c);
     VA_TRY_ALLOC(e->ctx, d->text, VA_NEW_ARRAY(e->arena, int64_t, rows));
@@ -97,8 +91,7 @@ done:
     return st;
 }
 
-static int by_length(const void *a, const void *b)
-{
+static int by_length(const void *a, const void *b) {
     const va_text_entry *x = a, *y = b;
     if (x->n_tokens != y->n_tokens)
         return x->n_tokens < y->n_tokens ? -1 : 1;
@@ -106,8 +99,7 @@ static int by_length(const void *a, const void *b)
 }
 
 // Sorts by token count, so that captures batch well, and renumbers the datasets' rows.
-static va_status order_texts(va_experiment *e, va_text_set *set)
-{
+static va_status order_texts(va_experiment *e, va_text_set *set) {
     va_status st = VA_OK;
     va_plan *p = &e->plan;
     int64_t *place = NULL;
@@ -139,8 +131,7 @@ done:
     return st;
 }
 
-va_status va_plan_datasets(va_experiment *e)
-{
+va_status va_plan_datasets(va_experiment *e) {
     va_status st = VA_OK;
     va_text_set set;
     VA_TRY_ALLOC(e->ctx, e->plan.datasets, VA_NEW_ARRAY(e->arena, va_dataset, e->spec.n_concepts));

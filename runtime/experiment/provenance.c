@@ -13,8 +13,7 @@ static const char *const kind_names[] = {
     [VA_GPU_OTHER] = "other",
 };
 
-static void add_model(va_run *run, va_json *meta)
-{
+static void add_model(va_run *run, va_json *meta) {
     const va_model *model = run->e->plan.model;
     const va_arch_config *c = va_model_config(model);
     va_json *o = va_json_add_object(meta, "model");
@@ -29,8 +28,7 @@ static void add_model(va_run *run, va_json *meta)
     va_json_add_int(o, "blocks_used", run->e->plan.n_blocks);
 }
 
-static void add_device(va_run *run, va_json *meta)
-{
+static void add_device(va_run *run, va_json *meta) {
     const va_gpu_info *i = va_gpu_get_info(run->gpu);
     struct utsname host;
     struct rusage usage;
@@ -48,8 +46,7 @@ static void add_device(va_run *run, va_json *meta)
         va_json_add_int(o, "peak_bytes", (int64_t)usage.ru_maxrss * 1024); // Linux: KiB
 }
 
-static va_status add_input(va_run *run, va_json *list, const char *path)
-{
+static va_status add_input(va_run *run, va_json *list, const char *path) {
     char hex[65];
     va_status st = va_file_sha256(run->ctx, path, hex);
     if (st == VA_OK) {
@@ -60,15 +57,13 @@ static va_status add_input(va_run *run, va_json *list, const char *path)
     return st;
 }
 
-static void add_strings(va_json *o, const char *key, const va_strings *list)
-{
+static void add_strings(va_json *o, const char *key, const va_strings *list) {
     va_json *a = va_json_add_array(o, key);
     for (int64_t i = 0; i < list->n; i++)
         va_json_add_string(a, NULL, list->item[i]);
 }
 
-va_status va_run_metadata(va_run *run, va_json *root)
-{
+va_status va_run_metadata(va_run *run, va_json *root) {
     va_status st = VA_OK;
     const va_spec *s = &run->e->spec;
     va_json *meta = va_json_add_object(root, "metadata");
@@ -78,8 +73,8 @@ va_status va_run_metadata(va_run *run, va_json *root)
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
     va_json_add_string(meta, "name", s->name);
     va_json_add_string(meta, "question", s->question ? s->question : "");
-    va_json_add_string(meta, "tool", va_arena_printf(run->e->arena, "vkalign %s",
-                                                     run->e->tool_version));
+    va_json_add_string(meta, "tool",
+                       va_arena_printf(run->e->arena, "vkalign %s", run->e->tool_version));
     va_json_add_string(meta, "created", now);
     va_json_add_double(meta, "seconds", run->summary.seconds);
     va_json_add_int(meta, "seed", s->seed);

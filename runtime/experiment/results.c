@@ -9,30 +9,26 @@
 #include "vkalign/metric.h"
 #include "vkalign/report.h"
 
-static double record_number(const va_json *record, const char *key, double none)
-{
+static double record_number(const va_json *record, const char *key, double none) {
     double v = none;
     va_json_as_double(va_json_get(record, key), &v);
     return v;
 }
 
 // The saved direction of a unit, NULL when it failed.
-const va_file_tensor *va_run_direction(const va_run *run, int64_t unit)
-{
+const va_file_tensor *va_run_direction(const va_run *run, int64_t unit) {
     const va_safetensors *t = unit >= 0 ? va_store_tensors(run->store, unit) : NULL;
     return t ? va_safetensors_find(t, "direction") : NULL;
 }
 
-static const char *site_of(const va_run *run, int64_t unit)
-{
+static const char *site_of(const va_run *run, int64_t unit) {
     return va_json_as_string(va_json_get(va_store_record(run->store, unit), "site"));
 }
 
 // -- one metric of one result ------------------------------------------------------------------
 
 static va_status add_cosine(va_run *run, const va_metric_spec *m, const int64_t unit[2],
-                            va_json *list)
-{
+                            va_json *list) {
     va_status st = VA_OK;
     double cosine = 0;
     const va_file_tensor *a = va_run_direction(run, unit[0]), *b = va_run_direction(run, unit[1]);
@@ -63,8 +59,7 @@ done:
 
 // Fields of the published file, from the first metric.
 static void add_published(va_run *run, va_json *result, const int64_t unit[2],
-                          const va_json *metric)
-{
+                          const va_json *metric) {
     double cosine = record_number(metric, "cosine", 0);
     va_json_add_double(result, "alignment", cosine);
     va_json_add_double(result, "alignment_abs", cosine < 0 ? -cosine : cosine);
@@ -82,8 +77,8 @@ static void add_published(va_run *run, va_json *result, const int64_t unit[2],
     }
 }
 
-static va_status add_metrics(va_run *run, va_json *result, int64_t c, int64_t layer, int64_t prompt)
-{
+static va_status add_metrics(va_run *run, va_json *result, int64_t c, int64_t layer,
+                             int64_t prompt) {
     va_status st = VA_OK;
     const va_spec *s = &run->e->spec;
     va_json *list = va_json_add_array(result, "metrics");
@@ -106,8 +101,7 @@ done:
     return st;
 }
 
-static void add_result(va_run *run, va_json *list, int64_t c, int64_t layer, int64_t prompt)
-{
+static void add_result(va_run *run, va_json *list, int64_t c, int64_t layer, int64_t prompt) {
     const va_spec *s = &run->e->spec;
     va_json *r = va_json_add_object(list, NULL);
     va_json_add_string(r, "concept", s->concepts[c].name);
@@ -125,8 +119,7 @@ static void add_result(va_run *run, va_json *list, int64_t c, int64_t layer, int
 
 // -- directions --------------------------------------------------------------------------------
 
-static void add_direction(va_run *run, va_json *list, int64_t unit)
-{
+static void add_direction(va_run *run, va_json *list, int64_t unit) {
     const va_unit *u = &run->e->plan.units[unit];
     const va_json *record = va_store_record(run->store, unit);
     va_json *o = record ? va_json_clone(record) : va_json_object();
@@ -143,8 +136,7 @@ static void add_direction(va_run *run, va_json *list, int64_t unit)
     va_json_add(list, NULL, o);
 }
 
-va_status va_run_results(va_run *run, va_json **results)
-{
+va_status va_run_results(va_run *run, va_json **results) {
     va_status st = VA_OK;
     const va_spec *s = &run->e->spec;
     va_json *root = va_json_object();
@@ -170,8 +162,7 @@ done:
 
 // -- files -------------------------------------------------------------------------------------
 
-static va_status write_vectors(va_run *run, va_arena *arena)
-{
+static va_status write_vectors(va_run *run, va_arena *arena) {
     va_status st = VA_OK;
     const va_plan *p = &run->e->plan;
     va_file_tensor *t = NULL;
@@ -192,8 +183,7 @@ done:
     return st;
 }
 
-static int remove_classifier(const char *path, const struct stat *info, int kind, struct FTW *at)
-{
+static int remove_classifier(const char *path, const struct stat *info, int kind, struct FTW *at) {
     (void)info, (void)at;
     const char *dot = strrchr(path, '.');
     if (kind == FTW_F && dot && strcmp(dot, ".safetensors") == 0)
@@ -205,9 +195,8 @@ static int remove_classifier(const char *path, const struct stat *info, int kind
 
 // classifiers/DIRECTION/CONCEPT....safetensors with torch's names, for every direction that was
 // trained; those of an earlier run go.
-static va_status write_classifiers(va_run *run, va_arena *arena)
-{
-    static const char *const names[] = {"0.weight", "0.bias", "3.weight",
+static va_status write_classifiers(va_run *run, va_arena *arena) {
+    static const char *const names[] = {"0.weight", "0.bias",   "3.weight",
                                         "3.bias",   "6.weight", "6.bias"};
     va_status st = VA_OK;
     const char *dir = va_path_join(arena, run->out_dir, "classifiers");
@@ -219,8 +208,8 @@ static va_status write_classifiers(va_run *run, va_arena *arena)
             continue;
         for (int64_t k = 0; k < VA_COUNT(names); k++)
             t[k] = *va_safetensors_find(file, names[k]);
-        const char *path = va_arena_printf(arena, "%s/%s.safetensors", dir,
-                                           run->e->plan.units[i].name);
+        const char *path =
+            va_arena_printf(arena, "%s/%s.safetensors", dir, run->e->plan.units[i].name);
         const char *const meta[][2] = {{"site", site_of(run, i)}};
         VA_TRY_ALLOC(run->ctx, path, path);
         VA_TRY(va_make_dirs(run->ctx, va_arena_strndup(arena, path, strrchr(path, '/') - path)));
@@ -230,8 +219,7 @@ done:
     return st;
 }
 
-static va_status copy_log(va_run *run, va_arena *arena)
-{
+static va_status copy_log(va_run *run, va_arena *arena) {
     va_map map = {0};
     va_status st = va_map_open(run->ctx, va_store_log_path(run->store), &map);
     if (st == VA_OK)
@@ -241,8 +229,7 @@ static va_status copy_log(va_run *run, va_arena *arena)
     return st;
 }
 
-va_status va_run_write(va_run *run)
-{
+va_status va_run_write(va_run *run) {
     va_status st = VA_OK;
     va_json *results = NULL;
     char *text = NULL;

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void va_run_progress(va_run *run, double share, bool finished)
-{
+void va_run_progress(va_run *run, double share, bool finished) {
     double done = run->flop_done + share * run->unit_flop;
     va_progress p = {.label = run->label,
                      .done = (int64_t)(1000 * done / VA_MAX(run->flop_total, 1)),
@@ -20,8 +19,7 @@ void va_run_progress(va_run *run, double share, bool finished)
 
 va_status va_run_put_direction(va_run *run, int64_t unit, const va_site *site, float *vector,
                                int64_t d, va_json *record, const va_file_tensor *extra,
-                               int64_t n_extra)
-{
+                               int64_t n_extra) {
     enum { MAX_TENSORS = 8 };
     va_file_tensor t[MAX_TENSORS];
     char text[64], hex[65];
@@ -40,16 +38,15 @@ va_status va_run_put_direction(va_run *run, int64_t unit, const va_site *site, f
     va_json_add_double(record, "norm", norm);
     va_json_add_int(record, "dimension", d);
     va_json_add_string(record, "sha256", hex);
-    t[0] = (va_file_tensor){.name = "direction", .dtype = VA_F32, .n_dim = 1, .shape = {d},
-                            .data = vector};
+    t[0] = (va_file_tensor){
+        .name = "direction", .dtype = VA_F32, .n_dim = 1, .shape = {d}, .data = vector};
     for (int64_t i = 0; i < n_extra; i++)
         t[1 + i] = extra[i];
     return va_store_put(run->store, unit, t, 1 + n_extra, record);
 }
 
 // Everything the units depend on: experiment, model, tool, device.
-static va_status make_key(va_run *run)
-{
+static va_status make_key(va_run *run) {
     va_status st = VA_OK;
     va_experiment *e = run->e;
     const va_gpu_info *info = va_gpu_get_info(run->gpu);
@@ -68,8 +65,7 @@ done:
 }
 
 static va_status log_unit(va_run *run, int64_t unit, const char *status, double seconds,
-                          const char *error)
-{
+                          const char *error) {
     va_json *event = va_json_object();
     va_json_add_string(event, "unit", run->e->plan.units[unit].name);
     va_json_add_string(event, "status", status);
@@ -81,8 +77,7 @@ static va_status log_unit(va_run *run, int64_t unit, const char *status, double 
     return st;
 }
 
-static va_status compute(va_run *run, int64_t unit)
-{
+static va_status compute(va_run *run, int64_t unit) {
     const va_unit *u = &run->e->plan.units[unit];
     if (u->kind == VA_UNIT_CAPTURE)
         return va_run_capture(run, unit);
@@ -92,13 +87,11 @@ static va_status compute(va_run *run, int64_t unit)
 }
 
 // Errors that end the run: all others stay with the unit.
-static bool fatal(va_status st)
-{
+static bool fatal(va_status st) {
     return st == VA_ERR_DEVICE || st == VA_ERR_FILE || st == VA_ERR_INTERRUPTED;
 }
 
-static va_status run_unit(va_run *run, int64_t unit)
-{
+static va_status run_unit(va_run *run, int64_t unit) {
     va_status st = VA_OK;
     const va_unit *u = &run->e->plan.units[unit];
     if (va_store_tensors(run->store, unit)) {
@@ -120,15 +113,13 @@ static va_status run_unit(va_run *run, int64_t unit)
         run->summary.n_failed++;
         va_store_fail(run->store, unit, va_error_message(run->ctx));
         va_log(run->ctx, VA_LOG_ERROR, "%s: %s", u->name, va_error_message(run->ctx));
-        VA_TRY(log_unit(run, unit, "failed", va_time_s() - t0,
-                        va_store_error(run->store, unit)));
+        VA_TRY(log_unit(run, unit, "failed", va_time_s() - t0, va_store_error(run->store, unit)));
     }
 done:
     return st;
 }
 
-static va_status run_units(va_run *run)
-{
+static va_status run_units(va_run *run) {
     va_status st = VA_OK;
     const va_plan *p = &run->e->plan;
     run->flop_total = p->summary.flop;
@@ -144,8 +135,7 @@ done:
 }
 
 // Weights that cannot be used end the run before there is an output folder.
-static va_status load_weights(va_run *run)
-{
+static va_status load_weights(va_run *run) {
     va_status st = VA_OK;
     const va_plan *p = &run->e->plan;
     const va_plan_prompt *text = &p->prompts[0];
@@ -155,16 +145,15 @@ static va_status load_weights(va_run *run)
     snprintf(name, sizeof name, "%s:%lld@last", p->unembed ? "logits" : "norm",
              (long long)p->n_blocks);
     VA_TRY(va_site_parse(run->ctx, name, va_model_config(p->model)->n_layer, &site));
-    va_prompt_params params = {.ids = text->ids, .seq_len = text->n_ids, .sites = &site,
-                               .n_sites = 1};
+    va_prompt_params params = {
+        .ids = text->ids, .seq_len = text->n_ids, .sites = &site, .n_sites = 1};
     VA_TRY(va_prompt_create(p->model, &params, &prompt));
 done:
     va_prompt_destroy(&prompt);
     return st;
 }
 
-static va_status start(va_run *run, const va_run_params *params)
-{
+static va_status start(va_run *run, const va_run_params *params) {
     va_status st = VA_OK;
     VA_TRY(va_gpu_open(run->ctx, &params->gpu, &run->gpu));
     VA_TRY(va_model_attach(run->e->plan.model, run->gpu));
@@ -177,10 +166,12 @@ done:
 }
 
 va_status va_experiment_run(va_ctx *ctx, va_experiment *experiment, const va_run_params *params,
-                            va_run_summary *summary)
-{
+                            va_run_summary *summary) {
     va_status st = VA_OK;
-    va_run run = {.ctx = ctx, .e = experiment, .start_s = va_time_s(), .label = "starting",
+    va_run run = {.ctx = ctx,
+                  .e = experiment,
+                  .start_s = va_time_s(),
+                  .label = "starting",
                   .out_dir = params->out_dir ? params->out_dir : experiment->spec.output};
     bool whole = false;
     run.summary.n_units = experiment->plan.n_units;

@@ -16,7 +16,7 @@ typedef struct va_run {
     double start_s, flop_done, flop_total; // for progress
     const char *label;                     // unit under way
     double unit_flop;
-    int64_t unit_texts;                    // capture: texts of the unit
+    int64_t unit_texts; // capture: texts of the unit
     va_run_summary summary;
 } va_run;
 

@@ -7,8 +7,7 @@
 #include "run.h"
 
 // std(y - Jx) / std(y): how far the map alone reproduces the output.
-static double reconstruction_error(const float *y, const float *Jx, int64_t n)
-{
+static double reconstruction_error(const float *y, const float *Jx, int64_t n) {
     double mean_e = 0, mean_y = 0, var_e = 0, var_y = 0;
     for (int64_t i = 0; i < n; i++) {
         mean_e += ((double)y[i] - Jx[i]) / (double)n;
@@ -23,8 +22,7 @@ static double reconstruction_error(const float *y, const float *Jx, int64_t n)
 }
 
 // Positions of one site become one vector: their mean.
-static void mean_rows(float *x, int64_t rows, int64_t width)
-{
+static void mean_rows(float *x, int64_t rows, int64_t width) {
     for (int64_t i = 0; rows > 1 && i < width; i++) {
         double sum = 0;
         for (int64_t r = 0; r < rows; r++)
@@ -35,8 +33,7 @@ static void mean_rows(float *x, int64_t rows, int64_t width)
 
 static va_status add_record(va_json *record, const va_direction_spec *dir,
                             const va_plan_prompt *prompt, const va_site sites[2], double forward_s,
-                            double jvp_s, double error)
-{
+                            double jvp_s, double error) {
     char text[64];
     va_json_add_string(record, "method",
                        dir->mode == VA_EXACT ? "jacobian exact J x" : "jacobian detached J x");
@@ -52,8 +49,7 @@ static va_status add_record(va_json *record, const va_direction_spec *dir,
     return VA_OK;
 }
 
-va_status va_run_jacobian(va_run *run, int64_t unit)
-{
+va_status va_run_jacobian(va_run *run, int64_t unit) {
     va_status st = VA_OK;
     va_ctx *ctx = run->ctx;
     va_experiment *e = run->e;
@@ -70,16 +66,20 @@ va_status va_run_jacobian(va_run *run, int64_t unit)
         st = va_fail(ctx, VA_ERR_SPEC, "directions.%s: bad site", dir->name);
         goto done;
     }
-    va_prompt_params params = {.ids = text->ids, .seq_len = text->n_ids, .sites = sites,
-                               .n_sites = 2, .derivatives = true, .modes = 1u << dir->mode,
+    va_prompt_params params = {.ids = text->ids,
+                               .seq_len = text->n_ids,
+                               .sites = sites,
+                               .n_sites = 2,
+                               .derivatives = true,
+                               .modes = 1u << dir->mode,
                                .concept_first = text->concept_first,
                                .concept_count = text->concept_count};
     int64_t rows = 0, width = 0;
     float *y = NULL, *Jx = NULL;
     VA_TRY(va_prompt_create(e->plan.model, &params, &prompt));
     va_prompt_site_shape(prompt, 1, &rows, &width);
-    VA_TRY_ALLOC(ctx, y, VA_NEW_ARRAY(arena, float, rows * width));
-    VA_TRY_ALLOC(ctx, Jx, VA_NEW_ARRAY(arena, float, rows * width));
+    VA_TRY_ALLOC(ctx, y, VA_NEW_ARRAY(arena, float, rows *width));
+    VA_TRY_ALLOC(ctx, Jx, VA_NEW_ARRAY(arena, float, rows *width));
     double t0 = va_time_s();
     VA_TRY(va_prompt_read(prompt, 1, y));
     double t1 = va_time_s();

@@ -10,14 +10,12 @@
 
 // -- capture -----------------------------------------------------------------------------------
 
-static void tick(void *user, int64_t n_done)
-{
+static void tick(void *user, int64_t n_done) {
     va_run *run = user;
     va_run_progress(run, (double)n_done / (double)run->unit_texts, false);
 }
 
-va_status va_run_capture(va_run *run, int64_t unit)
-{
+va_status va_run_capture(va_run *run, int64_t unit) {
     va_status st = VA_OK;
     const va_plan *p = &run->e->plan;
     const va_unit *u = &p->units[unit];
@@ -27,14 +25,19 @@ va_status va_run_capture(va_run *run, int64_t unit)
     va_file_tensor *tensors = VA_NEW_ARRAY(arena, va_file_tensor, p->n_sites);
     for (int64_t s = 0; s < p->n_sites; s++) {
         int64_t width = va_run_site_width(run, &p->sites[s]);
-        VA_TRY_ALLOC(run->ctx, out[s], VA_NEW_ARRAY(arena, float, u->count * width));
+        VA_TRY_ALLOC(run->ctx, out[s], VA_NEW_ARRAY(arena, float, u->count *width));
         tensors[s] = (va_file_tensor){.name = va_arena_printf(arena, "site%lld", (long long)s),
-                                      .dtype = VA_F32, .n_dim = 2, .shape = {u->count, width},
+                                      .dtype = VA_F32,
+                                      .n_dim = 2,
+                                      .shape = {u->count, width},
                                       .data = out[s]};
     }
-    va_capture_params params = {.texts = p->texts + u->first, .n_texts = u->count,
-                                .concepts = p->text_concept + u->first, .sites = p->sites,
-                                .n_sites = p->n_sites, .batch = VA_CAPTURE_BATCH};
+    va_capture_params params = {.texts = p->texts + u->first,
+                                .n_texts = u->count,
+                                .concepts = p->text_concept + u->first,
+                                .sites = p->sites,
+                                .n_sites = p->n_sites,
+                                .batch = VA_CAPTURE_BATCH};
     double t0 = va_time_s();
     run->unit_texts = u->count;
     VA_TRY(va_capture(p->model, &params, tick, run, out));
@@ -51,8 +54,7 @@ done:
 // Marks a share of the items of each class as held out, at least one of each. The same for every
 // classifier of the concept.
 static va_status split_items(va_run *run, va_arena *arena, const va_unit *u, double share,
-                             bool **held)
-{
+                             bool **held) {
     va_status st = VA_OK;
     const va_dataset *data = &run->e->plan.datasets[u->concept_index];
     const char *name = run->e->spec.concepts[u->concept_index].name;
@@ -82,8 +84,7 @@ done:
 // -- the classifier ----------------------------------------------------------------------------
 
 static va_status score(va_run *run, va_arena *arena, const va_mlp *mlp, const va_rows *train,
-                       const va_rows *test, va_json *record)
-{
+                       const va_rows *test, va_json *record) {
     va_status st = VA_OK;
     double *logits = VA_NEW_ARRAY(arena, double, test->n);
     float *raw = VA_NEW_ARRAY(arena, float, test->n);
@@ -115,8 +116,7 @@ done:
 }
 
 static va_status put(va_run *run, int64_t unit, const va_site *site, const va_mlp *m,
-                     float *direction, va_json *record)
-{
+                     float *direction, va_json *record) {
     const va_file_tensor t[] = {
         {.name = "0.weight", .dtype = VA_F32, .n_dim = 2, .shape = {m->h1, m->d}, .data = m->W1},
         {.name = "0.bias", .dtype = VA_F32, .n_dim = 1, .shape = {m->h1}, .data = m->b1},
@@ -128,8 +128,7 @@ static va_status put(va_run *run, int64_t unit, const va_site *site, const va_ml
     return va_run_put_direction(run, unit, site, direction, m->d, record, t, VA_COUNT(t));
 }
 
-static va_mlp_params mlp_params(const va_run *run, const va_direction_spec *dir, const va_unit *u)
-{
+static va_mlp_params mlp_params(const va_run *run, const va_direction_spec *dir, const va_unit *u) {
     return (va_mlp_params){
         .h1 = dir->hidden[0],
         .h2 = dir->hidden[1],
@@ -142,8 +141,7 @@ static va_mlp_params mlp_params(const va_run *run, const va_direction_spec *dir,
     };
 }
 
-va_status va_run_mlp(va_run *run, int64_t unit)
-{
+va_status va_run_mlp(va_run *run, int64_t unit) {
     va_status st = VA_OK;
     va_experiment *e = run->e;
     const va_unit *u = &e->plan.units[unit];

@@ -16,15 +16,13 @@ typedef struct va_walk {
 static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, const char *where,
                      char *base);
 
-static va_place place_of(const va_walk *w, const va_yaml *n)
-{
+static va_place place_of(const va_walk *w, const va_yaml *n) {
     if (n->line == VA_LINE_OF_SET)
         return (va_place){"--set", 0, 0};
     return (va_place){w->file, n->line, n->col};
 }
 
-static const char *node_text(const va_yaml *n)
-{
+static const char *node_text(const va_yaml *n) {
     switch (n->kind) {
     case VA_YAML_NULL:
         return "nothing";
@@ -37,39 +35,35 @@ static const char *node_text(const va_yaml *n)
     }
 }
 
-static void expected(va_walk *w, const va_yaml *n, const char *where, const char *what)
-{
+static void expected(va_walk *w, const va_yaml *n, const char *where, const char *what) {
     va_diagnose(w->diag, place_of(w, n), "", "%s: expected %s, got %s%.60s%s", where, what,
                 n->kind == VA_YAML_SCALAR ? "'" : "", node_text(n),
                 n->kind == VA_YAML_SCALAR ? "'" : "");
 }
 
 // "one of exact, detached"
-static const char *choice_text(va_walk *w, const char *const *choices)
-{
+static const char *choice_text(va_walk *w, const char *const *choices) {
     const char *text = choices[1] ? "one of " : "";
     for (int64_t i = 0; choices[i]; i++)
         text = va_arena_printf(w->arena, "%s%s%s", text, i ? ", " : "", choices[i]);
     return text;
 }
 
-static int64_t find_choice(va_walk *w, const va_field *f, const va_yaml *n, const char *where)
-{
+static int64_t find_choice(va_walk *w, const va_field *f, const va_yaml *n, const char *where) {
     int64_t n_choices = 0;
     for (; f->choices[n_choices]; n_choices++)
         if (n->kind == VA_YAML_SCALAR && strcmp(f->choices[n_choices], n->text) == 0)
             return n_choices;
-    const char *near = n->kind == VA_YAML_SCALAR
-                           ? va_did_you_mean(n->text, f->choices, n_choices)
-                           : NULL;
+    const char *near =
+        n->kind == VA_YAML_SCALAR ? va_did_you_mean(n->text, f->choices, n_choices) : NULL;
     va_diagnose(w->diag, place_of(w, n),
                 near ? va_arena_printf(w->arena, "did you mean '%s'?", near) : "",
                 "%s: expected %s, got '%.60s'", where, choice_text(w, f->choices), node_text(n));
     return -1;
 }
 
-static bool in_bounds(va_walk *w, const va_field *f, const va_yaml *n, const char *where, double v)
-{
+static bool in_bounds(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
+                      double v) {
     if (f->max == 0 || (v >= f->min && v <= f->max))
         return true;
     va_diagnose(w->diag, place_of(w, n), "", "%s: expected a number from %g to %g, got %s", where,
@@ -78,8 +72,7 @@ static bool in_bounds(va_walk *w, const va_field *f, const va_yaml *n, const cha
 }
 
 static bool read_int(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                     int64_t *out)
-{
+                     int64_t *out) {
     if (!va_yaml_as_int(n, out)) {
         expected(w, n, where, "an integer");
         return false;
@@ -87,15 +80,13 @@ static bool read_int(va_walk *w, const va_field *f, const va_yaml *n, const char
     return in_bounds(w, f, n, where, (double)*out);
 }
 
-static bool is_text(const va_yaml *n)
-{
+static bool is_text(const va_yaml *n) {
     return n->kind == VA_YAML_SCALAR && n->text[0] != '\0';
 }
 
 // Items of a list field; a lone scalar is not a list.
 static bool list_ok(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                    const char *what)
-{
+                    const char *what) {
     if (n->kind != VA_YAML_SEQ) {
         expected(w, n, where, what);
         return false;
@@ -110,8 +101,7 @@ static bool list_ok(va_walk *w, const va_field *f, const va_yaml *n, const char 
 }
 
 static void read_strings(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                         va_strings *out)
-{
+                         va_strings *out) {
     if (!list_ok(w, f, n, where, "a list of strings"))
         return;
     out->item = VA_NEW_ARRAY(w->arena, const char *, n->n);
@@ -130,8 +120,7 @@ static void read_strings(va_walk *w, const va_field *f, const va_yaml *n, const 
 }
 
 static void read_ints(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                      int64_t **out, int64_t *count)
-{
+                      int64_t **out, int64_t *count) {
     if (!list_ok(w, f, n, where, "a list of integers"))
         return;
     *out = VA_NEW_ARRAY(w->arena, int64_t, n->n);
@@ -144,8 +133,7 @@ static void read_ints(va_walk *w, const va_field *f, const va_yaml *n, const cha
 }
 
 static void read_list(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                      char *base)
-{
+                      char *base) {
     if (!list_ok(w, f, n, where, "a list of maps"))
         return;
     char *array = va_arena_array(w->arena, n->n, (int64_t)f->size);
@@ -159,8 +147,7 @@ static void read_list(va_walk *w, const va_field *f, const va_yaml *n, const cha
 
 // {file: F}: the list stands in a document of its own, relative to this one.
 static void read_list_file(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                           char *base)
-{
+                           char *base) {
     const va_yaml *name = va_yaml_get(n, "file");
     if (!name || !is_text(name) || n->n != 1) {
         expected(w, n, where, "a list of maps, or {file: F}");
@@ -169,24 +156,22 @@ static void read_list_file(va_walk *w, const va_field *f, const va_yaml *n, cons
     const char *slash = strrchr(w->file, '/');
     bool beside = name->text[0] != '/' && slash && name->line != VA_LINE_OF_SET;
     va_walk inner = *w;
-    inner.file = beside ? va_arena_printf(w->arena, "%.*s/%s", (int)(slash - w->file), w->file,
-                                          name->text)
-                        : va_arena_strdup(w->arena, name->text);
+    inner.file =
+        beside ? va_arena_printf(w->arena, "%.*s/%s", (int)(slash - w->file), w->file, name->text)
+               : va_arena_strdup(w->arena, name->text);
     va_yaml *root = NULL;
     inner.st = va_yaml_load(w->ctx, w->arena, inner.file, NULL, &root);
     if (inner.st == VA_OK)
         read_list(&inner, f, root, where, base);
     else
-        va_diagnose(w->diag, place_of(w, name), "", "%s.file: %s", where,
-                    va_error_message(w->ctx));
+        va_diagnose(w->diag, place_of(w, name), "", "%s.file: %s", where, va_error_message(w->ctx));
     if (inner.st != VA_OK)
         w->st = inner.st;
     ((va_spec *)(void *)base)->concepts_file = inner.file; // the only field of this type
 }
 
 static void read_named(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                       char *base)
-{
+                       char *base) {
     if (n->kind != VA_YAML_MAP || n->n < f->min_items) {
         expected(w, n, where, "a map of names with at least one entry");
         return;
@@ -211,8 +196,7 @@ static void read_named(va_walk *w, const va_field *f, const va_yaml *n, const ch
 }
 
 static void read_double(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                        void *at)
-{
+                        void *at) {
     double v = 0;
     if (!va_yaml_as_double(n, &v) || !isfinite(v))
         expected(w, n, where, "a number");
@@ -221,8 +205,7 @@ static void read_double(va_walk *w, const va_field *f, const va_yaml *n, const c
 }
 
 static void read_value(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                       char *base)
-{
+                       char *base) {
     void *at = base + f->offset;
     int64_t i = 0;
     bool b = false;
@@ -277,8 +260,7 @@ static void read_value(va_walk *w, const va_field *f, const va_yaml *n, const ch
     }
 }
 
-static void read_default(va_walk *w, const va_field *f, const char *where, char *base)
-{
+static void read_default(va_walk *w, const va_field *f, const char *where, char *base) {
     va_yaml *n = NULL;
     if (!f->default_text)
         return;
@@ -288,8 +270,7 @@ static void read_default(va_walk *w, const va_field *f, const char *where, char 
 }
 
 static void report_unknown(va_walk *w, const va_field *fields, const va_yaml *key,
-                           const char *where)
-{
+                           const char *where) {
     const char *known[64] = {0};
     int64_t n = 0;
     for (const va_field *f = fields; f->key && n < 64; f++)
@@ -305,8 +286,7 @@ static void report_unknown(va_walk *w, const va_field *fields, const va_yaml *ke
 }
 
 static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, const char *where,
-                     char *base)
-{
+                     char *base) {
     if (map->kind != VA_YAML_MAP) {
         expected(w, map, where[0] ? where : "experiment", "a map");
         return;
@@ -320,8 +300,7 @@ static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, con
     }
     for (const va_field *f = fields; f->key; f++) {
         const va_yaml *n = va_yaml_get(map, f->key);
-        const char *at =
-            where[0] ? va_arena_printf(w->arena, "%s.%s", where, f->key) : f->key;
+        const char *at = where[0] ? va_arena_printf(w->arena, "%s.%s", where, f->key) : f->key;
         if (f->place_offset) {
             va_place p = place_of(w, n ? n : map);
             memcpy(base + f->place_offset - 1, &p, sizeof p);
@@ -336,8 +315,7 @@ static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, con
 }
 
 va_status va_spec_read(va_ctx *ctx, va_diagnostics *d, const va_yaml *root, const char *path,
-                       va_spec *spec)
-{
+                       va_spec *spec) {
     va_walk w = {.ctx = ctx, .diag = d, .arena = d->arena, .file = path, .st = VA_OK};
     read_map(&w, va_experiment_fields, root, "", (char *)spec);
     return w.st;

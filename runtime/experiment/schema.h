@@ -25,17 +25,17 @@ typedef struct va_field {
     const char *key;
     va_field_type type;
     const char *help;
-    size_t offset;            // of the value in its struct
-    size_t count_offset;      // INTS, LIST, NAMED: of the int64_t count; LIST_OR_FILE too
-    size_t place_offset;      // of a va_place to fill, + 1; 0 = none
+    size_t offset;       // of the value in its struct
+    size_t count_offset; // INTS, LIST, NAMED: of the int64_t count; LIST_OR_FILE too
+    size_t place_offset; // of a va_place to fill, + 1; 0 = none
     bool required;
-    double min, max;          // INT, DOUBLE, INTS items; max 0: no bounds
-    const char *const *choices; // NULL-terminated
-    const char *default_text; // YAML text of the default; NULL: zero
+    double min, max;                        // INT, DOUBLE, INTS items; max 0: no bounds
+    const char *const *choices;             // NULL-terminated
+    const char *default_text;               // YAML text of the default; NULL: zero
     const struct va_field *sub;             // GROUP, LIST
     const struct va_field *const *variants; // NAMED: by index of the kind field's choice
-    size_t size;              // of one element: LIST, NAMED
-    int64_t min_items;        // STRINGS, INTS, CHOICES, LIST, NAMED
+    size_t size;                            // of one element: LIST, NAMED
+    int64_t min_items;                      // STRINGS, INTS, CHOICES, LIST, NAMED
 } va_field;
 
 extern const va_field va_experiment_fields[]; // ends with key NULL

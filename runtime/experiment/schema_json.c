@@ -6,15 +6,13 @@
 
 static void add_object(va_json *o, const va_field *fields);
 
-static void add_choices(va_json *o, const char *const *choices)
-{
+static void add_choices(va_json *o, const char *const *choices) {
     va_json *list = va_json_add_array(o, "enum");
     for (int64_t i = 0; choices[i]; i++)
         va_json_add_string(list, NULL, choices[i]);
 }
 
-static void add_bounds(va_json *o, const va_field *f)
-{
+static void add_bounds(va_json *o, const va_field *f) {
     bool integer = f->type != VA_FIELD_DOUBLE;
     va_json_add_string(o, "type", integer ? "integer" : "number");
     if (f->max == 0)
@@ -23,8 +21,7 @@ static void add_bounds(va_json *o, const va_field *f)
     va_json_add_double(o, "maximum", f->max);
 }
 
-static va_json *add_array(va_json *o, const va_field *f)
-{
+static va_json *add_array(va_json *o, const va_field *f) {
     va_json_add_string(o, "type", "array");
     if (f->min_items > 0)
         va_json_add_int(o, "minItems", f->min_items);
@@ -32,8 +29,7 @@ static va_json *add_array(va_json *o, const va_field *f)
 }
 
 // {file: F} beside the list itself.
-static void add_list_or_file(va_json *o, const va_field *f)
-{
+static void add_list_or_file(va_json *o, const va_field *f) {
     va_json *any = va_json_add_array(o, "oneOf");
     add_object(add_array(va_json_add_object(any, NULL), f), f->sub);
     va_json *file = va_json_add_object(any, NULL);
@@ -45,8 +41,7 @@ static void add_list_or_file(va_json *o, const va_field *f)
 }
 
 // A map of names to maps, one schema for each kind.
-static void add_named(va_json *o, const va_field *f)
-{
+static void add_named(va_json *o, const va_field *f) {
     va_json_add_string(o, "type", "object");
     va_json_add_int(o, "minProperties", f->min_items);
     va_json *any = va_json_add_array(va_json_add_object(o, "additionalProperties"), "oneOf");
@@ -58,8 +53,7 @@ static void add_named(va_json *o, const va_field *f)
     }
 }
 
-static void add_field(va_json *o, const va_field *f)
-{
+static void add_field(va_json *o, const va_field *f) {
     va_json_add_string(o, "description", f->help);
     switch (f->type) {
     case VA_FIELD_STRING:
@@ -103,8 +97,7 @@ static void add_field(va_json *o, const va_field *f)
                            f->default_text[0] ? f->default_text : "empty"); // the default, as YAML
 }
 
-static void add_object(va_json *o, const va_field *fields)
-{
+static void add_object(va_json *o, const va_field *fields) {
     va_json_add_string(o, "type", "object");
     va_json_add_bool(o, "additionalProperties", false);
     va_json *required = va_json_add_array(o, "required");
@@ -116,8 +109,7 @@ static void add_object(va_json *o, const va_field *fields)
     }
 }
 
-void va_experiment_schema(va_strbuf *out)
-{
+void va_experiment_schema(va_strbuf *out) {
     va_json *root = va_json_object();
     va_json_add_string(root, "$schema", "https://json-schema.org/draft/2020-12/schema");
     va_json_add_string(root, "title", "vkalign experiment, version 1");

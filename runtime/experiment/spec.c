@@ -7,8 +7,7 @@
 
 #include "vkalign/arch.h"
 
-void va_diagnose(va_diagnostics *d, va_place at, const char *hint, const char *fmt, ...)
-{
+void va_diagnose(va_diagnostics *d, va_place at, const char *hint, const char *fmt, ...) {
     enum { MAX_MESSAGES = 100 }; // more help nobody
     if (d->n >= MAX_MESSAGES)
         return;
@@ -29,14 +28,15 @@ void va_diagnose(va_diagnostics *d, va_place at, const char *hint, const char *f
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
     va_strbuf_puts(&text, line);
-    d->item[d->n++] = (va_diagnostic){.file = at.file, .line = at.line, .col = at.col,
+    d->item[d->n++] = (va_diagnostic){.file = at.file,
+                                      .line = at.line,
+                                      .col = at.col,
                                       .message = va_arena_strdup(d->arena, text.data),
                                       .hint = va_arena_strdup(d->arena, hint)};
     va_strbuf_free(&text);
 }
 
-const char *va_spec_expand(va_arena *arena, const char *text, const char *key, const char *value)
-{
+const char *va_spec_expand(va_arena *arena, const char *text, const char *key, const char *value) {
     const char *at = strstr(text, key);
     const char *out = "";
     while (at) {
@@ -49,8 +49,7 @@ const char *va_spec_expand(va_arena *arena, const char *text, const char *key, c
 
 // -- overrides ---------------------------------------------------------------------------------
 
-static void mark_override(va_yaml *n)
-{
+static void mark_override(va_yaml *n) {
     n->line = VA_LINE_OF_SET;
     for (int64_t i = 0; i < n->n; i++) {
         mark_override(n->item[i]);
@@ -60,8 +59,7 @@ static void mark_override(va_yaml *n)
 }
 
 // The map's value slot for key, added when absent.
-static va_yaml **slot_of(va_arena *arena, va_yaml *map, const char *key)
-{
+static va_yaml **slot_of(va_arena *arena, va_yaml *map, const char *key) {
     for (int64_t i = 0; i < map->n; i++)
         if (strcmp(map->key[i]->text, key) == 0)
             return &map->item[i];
@@ -81,8 +79,7 @@ static va_yaml **slot_of(va_arena *arena, va_yaml *map, const char *key)
     return &map->item[map->n++];
 }
 
-static void override_one(va_diagnostics *d, va_yaml *root, const char *set)
-{
+static void override_one(va_diagnostics *d, va_yaml *root, const char *set) {
     const va_place at = {"--set", 0, 0};
     const char *eq = strchr(set, '=');
     if (!eq || eq == set) {
@@ -120,8 +117,7 @@ static void override_one(va_diagnostics *d, va_yaml *root, const char *set)
     *slot = value;
 }
 
-void va_spec_override(va_diagnostics *d, va_yaml *root, const char *const *sets, int64_t n_sets)
-{
+void va_spec_override(va_diagnostics *d, va_yaml *root, const char *const *sets, int64_t n_sets) {
     for (int64_t i = 0; i < n_sets; i++)
         override_one(d, root, sets[i]);
 }
@@ -130,8 +126,7 @@ void va_spec_override(va_diagnostics *d, va_yaml *root, const char *const *sets,
 
 // What could not be read (NULL, no entries) was diagnosed then, and is passed over here.
 
-static void check_concepts(va_diagnostics *d, const va_spec *s)
-{
+static void check_concepts(va_diagnostics *d, const va_spec *s) {
     for (int64_t i = 0; i < s->n_concepts; i++) {
         const va_concept *c = &s->concepts[i];
         if (!c->name)
@@ -154,8 +149,7 @@ static void check_concepts(va_diagnostics *d, const va_spec *s)
     }
 }
 
-static void check_negatives(va_diagnostics *d, const va_spec *s)
-{
+static void check_negatives(va_diagnostics *d, const va_spec *s) {
     for (int64_t i = 0; i < s->n_concepts; i++) {
         const va_concept *c = &s->concepts[i];
         if (c->hard_negatives.n + c->random_negatives.n < 4)
@@ -166,8 +160,7 @@ static void check_negatives(va_diagnostics *d, const va_spec *s)
 }
 
 static void check_placeholder(va_diagnostics *d, va_place at, const va_strings *texts,
-                              const char *where, const char *key)
-{
+                              const char *where, const char *key) {
     for (int64_t i = 0; i < texts->n; i++)
         if (!strstr(texts->item[i], key))
             va_diagnose(d, at, "", "%s[%lld]: expected %s in the text, got '%s'", where,
@@ -176,8 +169,7 @@ static void check_placeholder(va_diagnostics *d, va_place at, const va_strings *
 
 // The site without a model: names and positions only.
 static void check_site(va_diagnostics *d, const va_direction_spec *dir, const char *key,
-                       const char *text, bool with_layer)
-{
+                       const char *text, bool with_layer) {
     va_site site;
     if (!text)
         return;
@@ -192,8 +184,7 @@ static void check_site(va_diagnostics *d, const va_direction_spec *dir, const ch
     va_ctx_destroy(&quiet);
 }
 
-static void check_directions(va_diagnostics *d, const va_spec *s)
-{
+static void check_directions(va_diagnostics *d, const va_spec *s) {
     const bool whole = d->n == 0;
     bool mlp = false;
     for (int64_t i = 0; i < s->n_directions; i++) {
@@ -216,22 +207,19 @@ static void check_directions(va_diagnostics *d, const va_spec *s)
         check_negatives(d, s);
 }
 
-static int64_t find_direction(const va_spec *s, const char *name)
-{
+static int64_t find_direction(const va_spec *s, const char *name) {
     for (int64_t i = 0; i < s->n_directions; i++)
         if (strcmp(s->directions[i].name, name) == 0)
             return i;
     return -1;
 }
 
-static const char *output_site(const va_direction_spec *dir)
-{
+static const char *output_site(const va_direction_spec *dir) {
     return dir->kind == VA_DIRECTION_JACOBIAN ? dir->to : dir->site;
 }
 
 // Directions of different sites are compared only when the file says so.
-static void check_metric_sites(va_diagnostics *d, const va_spec *s, const va_metric_spec *m)
-{
+static void check_metric_sites(va_diagnostics *d, const va_spec *s, const va_metric_spec *m) {
     const char *a = output_site(&s->directions[m->direction[0]]);
     const char *b = output_site(&s->directions[m->direction[1]]);
     if (m->across_sites || !a || !b || strcmp(a, b) == 0)
@@ -241,8 +229,7 @@ static void check_metric_sites(va_diagnostics *d, const va_spec *s, const va_met
                 m->of.item[1], b);
 }
 
-static bool listed(const va_strings *list, int64_t n, const char *item)
-{
+static bool listed(const va_strings *list, int64_t n, const char *item) {
     for (int64_t i = 0; i < n; i++)
         if (strcmp(list->item[i], item) == 0)
             return true;
@@ -250,8 +237,7 @@ static bool listed(const va_strings *list, int64_t n, const char *item)
 }
 
 // The covariance null replaces a classifier's direction.
-static void check_nulls(va_diagnostics *d, const va_spec *s, const va_metric_spec *m)
-{
+static void check_nulls(va_diagnostics *d, const va_spec *s, const va_metric_spec *m) {
     for (int64_t i = 0; i < m->nulls.n; i++) {
         if (listed(&m->nulls, i, m->nulls.item[i]))
             va_diagnose(d, m->place, "", "metric '%s': the null '%s' stands there twice", m->name,
@@ -261,12 +247,12 @@ static void check_nulls(va_diagnostics *d, const va_spec *s, const va_metric_spe
             s->directions[m->direction[1]].kind != VA_DIRECTION_MLP)
             va_diagnose(d, m->place, "",
                         "metric '%s': the covariance null needs a direction of kind mlp, got two "
-                        "of kind jacobian", m->name);
+                        "of kind jacobian",
+                        m->name);
     }
 }
 
-static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m, bool whole)
-{
+static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m, bool whole) {
     if (!m->name || m->of.n == 0)
         return;
     if (m->of.n != 2) {
@@ -288,8 +274,7 @@ static void check_metric(va_diagnostics *d, const va_spec *s, va_metric_spec *m,
     }
 }
 
-static void check_layers_differ(va_diagnostics *d, const va_spec *s)
-{
+static void check_layers_differ(va_diagnostics *d, const va_spec *s) {
     for (int64_t i = 0; i < s->n_layers; i++)
         for (int64_t j = 0; j < i; j++)
             if (s->layers[i] == s->layers[j])
@@ -297,8 +282,7 @@ static void check_layers_differ(va_diagnostics *d, const va_spec *s)
                             (long long)i, (long long)s->layers[i]);
 }
 
-void va_spec_check(va_diagnostics *d, va_spec *s)
-{
+void va_spec_check(va_diagnostics *d, va_spec *s) {
     check_layers_differ(d, s);
     check_concepts(d, s);
     check_placeholder(d, s->prompts_place, &s->prompts, "prompts", "{concept}");

@@ -36,8 +36,8 @@ typedef struct va_direction_spec {
     const char *from, *to; // jacobian: site texts, may hold {layer}
     va_mode mode;
     const char *reduce;
-    const char *site;      // mlp
-    int64_t *hidden;       // [n_hidden]
+    const char *site; // mlp
+    int64_t *hidden;  // [n_hidden]
     int64_t n_hidden;
     const char *direction;
     int64_t epochs, batch;

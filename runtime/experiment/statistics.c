@@ -15,7 +15,7 @@ enum { MAX_NULLS = 4 };
 typedef struct va_series { // one metric's values over the results that have it
     double *cosine;
     double *p[MAX_NULLS], *adjusted[MAX_NULLS]; // by null, in the order asked for
-    va_json **metric;      // where they come from
+    va_json **metric;                           // where they come from
     const char **concept_name;
     int64_t n, dimension;
     bool across_sites;
@@ -68,8 +68,7 @@ done:
     return st;
 }
 
-static va_status add_summary(va_run *run, va_arena *arena, va_json *o, const va_series *s)
-{
+static va_status add_summary(va_run *run, va_arena *arena, va_json *o, const va_series *s) {
     va_status st = VA_OK;
     va_metric_summary m;
     int64_t *counts = NULL;
@@ -159,8 +158,7 @@ done:
     return st;
 }
 
-va_status va_run_statistics(va_run *run, va_json *root)
-{
+va_status va_run_statistics(va_run *run, va_json *root) {
     va_status st = VA_OK;
     const va_spec *spec = &run->e->spec;
     const va_json *results = va_json_get(root, "results");

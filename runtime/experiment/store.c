@@ -29,8 +29,7 @@ struct va_store {
 };
 
 // Of the record and all tensors: a file that lost or changed bytes is found out.
-static void unit_sum(const va_file_tensor *t, int64_t n, const char *record, char hex[65])
-{
+static void unit_sum(const va_file_tensor *t, int64_t n, const char *record, char hex[65]) {
     va_sha256 *h = va_sha256_create();
     va_sha256_update(h, record, (int64_t)strlen(record) + 1);
     for (int64_t i = 0; i < n; i++) {
@@ -44,13 +43,11 @@ static void unit_sum(const va_file_tensor *t, int64_t n, const char *record, cha
     va_sha256_finish(&h, hex);
 }
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     return strcmp(((const va_file_tensor *)a)->name, ((const va_file_tensor *)b)->name);
 }
 
-static bool sum_fits(va_store *s, const va_safetensors *file, const char *record, const char *sum)
-{
+static bool sum_fits(va_store *s, const va_safetensors *file, const char *record, const char *sum) {
     char hex[65] = "";
     int64_t n = va_safetensors_count(file);
     va_file_tensor *t = VA_NEW_ARRAY(s->arena, va_file_tensor, n);
@@ -61,8 +58,7 @@ static bool sum_fits(va_store *s, const va_safetensors *file, const char *record
     return strcmp(hex, sum) == 0;
 }
 
-static char *unit_path(va_arena *arena, const char *dir, int64_t i)
-{
+static char *unit_path(va_arena *arena, const char *dir, int64_t i) {
     return va_arena_printf(arena, "%s/%05lld.safetensors", dir, (long long)i);
 }
 
@@ -72,13 +68,11 @@ static bool is_leftover(const char *name) // of an atomic write that was killed
     return strncmp(name, ".va-", 4) == 0 && n > 4 && strcmp(name + n - 4, ".tmp") == 0;
 }
 
-static bool is_unit_file(const char *name)
-{
+static bool is_unit_file(const char *name) {
     return is_leftover(name) || strcmp(name, "log.jsonl") == 0 || strstr(name, ".safetensors");
 }
 
-static void remove_files(va_arena *arena, const char *dir, bool (*which)(const char *name))
-{
+static void remove_files(va_arena *arena, const char *dir, bool (*which)(const char *name)) {
     DIR *d = opendir(dir);
     for (struct dirent *entry; d && (entry = readdir(d));)
         if (which(entry->d_name))
@@ -87,8 +81,7 @@ static void remove_files(va_arena *arena, const char *dir, bool (*which)(const c
         closedir(d);
 }
 
-static va_status take_lock(va_store *s)
-{
+static va_status take_lock(va_store *s) {
     const char *path = va_path_join(s->arena, s->dir, "lock");
     s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (s->lock < 0)
@@ -101,24 +94,21 @@ static va_status take_lock(va_store *s)
 }
 
 // Opens a unit's file when it is whole and of this key; anything else is as if it were not there.
-static bool open_unit(va_store *s, va_ctx *ctx, int64_t i)
-{
+static bool open_unit(va_store *s, va_ctx *ctx, int64_t i) {
     va_store_unit *u = &s->unit[i];
     if (va_safetensors_open(ctx, unit_path(s->arena, s->dir, i), &u->tensors) != VA_OK)
         return false;
     const char *key = va_safetensors_metadata(u->tensors, "key");
     const char *record = va_safetensors_metadata(u->tensors, "record");
     const char *sum = va_safetensors_metadata(u->tensors, "sha256");
-    if (key && record && sum && strcmp(key, s->key) == 0 &&
-        sum_fits(s, u->tensors, record, sum) &&
+    if (key && record && sum && strcmp(key, s->key) == 0 && sum_fits(s, u->tensors, record, sum) &&
         va_json_parse(ctx, "unit record", record, (int64_t)strlen(record), &u->record) == VA_OK)
         return true;
     va_safetensors_close(&u->tensors);
     return false;
 }
 
-static int64_t open_units(va_store *s)
-{
+static int64_t open_units(va_store *s) {
     va_ctx *quiet = va_ctx_create(NULL); // a missing file is no error here
     int64_t n = 0, stale = 0;
     for (int64_t i = 0; i < s->n_units && quiet; i++) {
@@ -128,14 +118,15 @@ static int64_t open_units(va_store *s)
     }
     va_ctx_destroy(&quiet);
     if (stale > 0)
-        va_log(s->ctx, VA_LOG_WARN, "%s: %lld saved units are damaged or of another experiment, "
-               "model, device or version, and are done again", s->dir, (long long)stale);
+        va_log(s->ctx, VA_LOG_WARN,
+               "%s: %lld saved units are damaged or of another experiment, "
+               "model, device or version, and are done again",
+               s->dir, (long long)stale);
     return n;
 }
 
 va_status va_store_open(va_ctx *ctx, const char *out_dir, const char *key, bool resume,
-                        int64_t n_units, va_store **store)
-{
+                        int64_t n_units, va_store **store) {
     va_status st = VA_OK;
     va_arena *arena = va_arena_create();
     va_store *s = NULL;
@@ -165,8 +156,7 @@ done:
     return st;
 }
 
-void va_store_close(va_store **store, bool clear)
-{
+void va_store_close(va_store **store, bool clear) {
     va_store *s = *store;
     if (!s)
         return;
@@ -189,8 +179,7 @@ void va_store_close(va_store **store, bool clear)
 }
 
 va_status va_store_put(va_store *s, int64_t i, const va_file_tensor *tensors, int64_t n,
-                       const va_json *record)
-{
+                       const va_json *record) {
     va_status st = VA_OK;
     char *text = NULL, hex[65];
     VA_TRY_ALLOC(s->ctx, text, va_json_print(record, false));
@@ -203,35 +192,30 @@ va_status va_store_put(va_store *s, int64_t i, const va_file_tensor *tensors, in
     VA_TRY(va_safetensors_write(s->ctx, unit_path(s->arena, s->dir, i), tensors, n, meta,
                                 VA_COUNT(meta)));
     if (!open_unit(s, s->ctx, i))
-        st = va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be read back",
-                     unit_path(s->arena, s->dir, i));
+        st =
+            va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be read back", unit_path(s->arena, s->dir, i));
 done:
     free(text);
     return st;
 }
 
-void va_store_fail(va_store *s, int64_t i, const char *error)
-{
+void va_store_fail(va_store *s, int64_t i, const char *error) {
     s->unit[i].error = va_arena_strdup(s->arena, error);
 }
 
-const va_safetensors *va_store_tensors(const va_store *s, int64_t i)
-{
+const va_safetensors *va_store_tensors(const va_store *s, int64_t i) {
     return s->unit[i].tensors;
 }
 
-const va_json *va_store_record(const va_store *s, int64_t i)
-{
+const va_json *va_store_record(const va_store *s, int64_t i) {
     return s->unit[i].record;
 }
 
-const char *va_store_error(const va_store *s, int64_t i)
-{
+const char *va_store_error(const va_store *s, int64_t i) {
     return s->unit[i].error;
 }
 
-va_status va_store_log(va_store *s, const va_json *event)
-{
+va_status va_store_log(va_store *s, const va_json *event) {
     char *text = va_json_print(event, false);
     bool ok = text && fprintf(s->log, "%s\n", text) > 0 && fflush(s->log) == 0;
     free(text);
@@ -240,7 +224,6 @@ va_status va_store_log(va_store *s, const va_json *event)
                         strerror(errno));
 }
 
-const char *va_store_log_path(const va_store *s)
-{
+const char *va_store_log_path(const va_store *s) {
     return s->log_path;
 }

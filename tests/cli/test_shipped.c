@@ -35,11 +35,11 @@ static int setup_group(void **state) {
     va_test_join(env.out, env.dir, "out");
     cli_run(&env.p, 0, "VA_VALIDATION=0",
             CLI_ARGS("run", EXPERIMENTS "/layer0.yaml", "--out", env.out));
-    assert_ok(env.ctx, va_json_load(env.ctx, va_test_join(path, env.out, "results.json"), 0,
-                                    &env.results));
-    assert_ok(env.ctx, va_safetensors_open(env.ctx, va_test_join(path, env.out,
-                                                                 "vectors.safetensors"),
-                                           &env.vectors));
+    assert_ok(env.ctx,
+              va_json_load(env.ctx, va_test_join(path, env.out, "results.json"), 0, &env.results));
+    assert_ok(env.ctx,
+              va_safetensors_open(env.ctx, va_test_join(path, env.out, "vectors.safetensors"),
+                                  &env.vectors));
     assert_ok(env.ctx, va_safetensors_open(env.ctx, VA_FIXTURES "/layer0/expected.safetensors",
                                            &env.expected));
     return 0;
@@ -86,8 +86,8 @@ static double error_of(const va_json *direction) {
     snprintf(name, sizeof name, "%s.jx.exact",
              va_json_as_string(va_json_get(direction, "concept")));
     const va_file_tensor *want = va_safetensors_find(env.expected, name);
-    const va_file_tensor *got = va_safetensors_find(
-        env.vectors, va_json_as_string(va_json_get(direction, "name")));
+    const va_file_tensor *got =
+        va_safetensors_find(env.vectors, va_json_as_string(va_json_get(direction, "name")));
     assert_non_null(want);
     assert_non_null(got);
     assert_int_equal(got->n_elem, want->n_elem);

@@ -8,25 +8,25 @@
 
 // A valid experiment on a fixture's model; cases below replace one piece of it.
 static const char valid[] =
-    "version: 1\n"                                                             // 1
-    "name: test\n"                                                             // 2
-    "model: {path: MODEL, layers: [2, 4]}\n"                                   // 3
-    "concepts:\n"                                                              // 4
-    "  - name: Dog\n"                                                          // 5
-    "    definition: an animal that barks\n"                                   // 6
-    "    positives: [a, b, c, d]\n"                                            // 7
-    "    hard_negatives: [e, f]\n"                                             // 8
-    "    random_negatives: [g, h]\n"                                           // 9
-    "prompts: [\"The concept of {concept} means\"]\n"                          // 10
-    "templates: [\"{item} is\", \"What is {item}?\"]\n"                        // 11
-    "directions:\n"                                                            // 12
-    "  jac: {kind: jacobian, from: embed@all, to: \"norm:{layer}@last\"}\n"    // 13
-    "  far: {kind: mlp, site: \"norm:last@mean\"}\n"                           // 14
-    "  near: {kind: mlp, site: \"norm:{layer}@last\", epochs: 2}\n"            // 15
-    "metrics:\n"                                                               // 16
-    "  - {name: alignment, of: [jac, far], across_sites: true}\n"              // 17
-    "  - {name: matched, of: [jac, near]}\n"                                   // 18
-    "seed: 3\n";                                                               // 19
+    "version: 1\n"                                                          // 1
+    "name: test\n"                                                          // 2
+    "model: {path: MODEL, layers: [2, 4]}\n"                                // 3
+    "concepts:\n"                                                           // 4
+    "  - name: Dog\n"                                                       // 5
+    "    definition: an animal that barks\n"                                // 6
+    "    positives: [a, b, c, d]\n"                                         // 7
+    "    hard_negatives: [e, f]\n"                                          // 8
+    "    random_negatives: [g, h]\n"                                        // 9
+    "prompts: [\"The concept of {concept} means\"]\n"                       // 10
+    "templates: [\"{item} is\", \"What is {item}?\"]\n"                     // 11
+    "directions:\n"                                                         // 12
+    "  jac: {kind: jacobian, from: embed@all, to: \"norm:{layer}@last\"}\n" // 13
+    "  far: {kind: mlp, site: \"norm:last@mean\"}\n"                        // 14
+    "  near: {kind: mlp, site: \"norm:{layer}@last\", epochs: 2}\n"         // 15
+    "metrics:\n"                                                            // 16
+    "  - {name: alignment, of: [jac, far], across_sites: true}\n"           // 17
+    "  - {name: matched, of: [jac, near]}\n"                                // 18
+    "seed: 3\n";                                                            // 19
 
 typedef struct case_row {
     const char *old, *new; // replacement in the valid text
@@ -74,8 +74,7 @@ typedef struct fixture {
     char dir[VA_TEST_PATH], path[VA_TEST_PATH];
 } fixture;
 
-static char *replace(const char *text, const char *old, const char *new)
-{
+static char *replace(const char *text, const char *old, const char *new) {
     const char *at = strstr(text, old);
     assert_non_null(at);
     size_t size = strlen(text) + strlen(new) + 1;
@@ -85,22 +84,19 @@ static char *replace(const char *text, const char *old, const char *new)
     return out;
 }
 
-static void write_experiment(fixture *f, const char *text)
-{
+static void write_experiment(fixture *f, const char *text) {
     char model[VA_TEST_PATH];
     char *full = replace(text, "MODEL", va_test_fixture(model, "gemma3-bf16"));
     assert_ok(f->ctx, va_file_write(f->ctx, f->path, full, (int64_t)strlen(full)));
     free(full);
 }
 
-static va_status load(fixture *f, const char *const *sets, int64_t n_sets, va_experiment **e)
-{
+static va_status load(fixture *f, const char *const *sets, int64_t n_sets, va_experiment **e) {
     va_experiment_params params = {.path = f->path, .sets = sets, .n_sets = n_sets};
     return va_experiment_load(f->ctx, &params, e);
 }
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     fixture *f = calloc(1, sizeof *f);
     f->ctx = va_test_ctx();
     va_test_temp_dir(f->dir);
@@ -109,8 +105,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     fixture *f = *state;
     va_test_temp_remove(f->dir);
     va_ctx_destroy(&f->ctx);
@@ -118,24 +113,22 @@ static int teardown(void **state)
     return 0;
 }
 
-static void test_plan(void **state)
-{
+static void test_plan(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
     write_experiment(f, valid);
     assert_ok(f->ctx, load(f, NULL, 0, &e));
     va_plan_summary p = va_experiment_plan(e);
-    assert_int_equal(p.n_results, 2);         // one concept, two layers, one prompt
+    assert_int_equal(p.n_results, 2);            // one concept, two layers, one prompt
     assert_int_equal(p.n_directions, 2 + 1 + 2); // jac and near by layer, far once
-    assert_int_equal(p.n_captures, 8 * 2 + 1); // items times templates, and the definition
+    assert_int_equal(p.n_captures, 8 * 2 + 1);   // items times templates, and the definition
     assert_int_equal(p.n_units, 1 + 5);
     assert_true(p.flop > 0 && p.weight_bytes > 0 && p.device_bytes > p.weight_bytes);
     assert_string_equal(va_experiment_output(e), "results");
     va_experiment_free(&e);
 }
 
-static bool has_diagnostic(const va_experiment *e, int line, const char *text)
-{
+static bool has_diagnostic(const va_experiment *e, int line, const char *text) {
     const va_diagnostic *d;
     int64_t n = va_experiment_diagnostics(e, &d);
     for (int64_t i = 0; i < n; i++)
@@ -146,8 +139,7 @@ static bool has_diagnostic(const va_experiment *e, int line, const char *text)
     return false;
 }
 
-static void test_mistakes(void **state)
-{
+static void test_mistakes(void **state) {
     fixture *f = *state;
     for (int64_t i = 0; i < VA_COUNT(cases); i++) {
         va_experiment *e = NULL;
@@ -161,8 +153,7 @@ static void test_mistakes(void **state)
     }
 }
 
-static void test_all_mistakes_at_once(void **state)
-{
+static void test_all_mistakes_at_once(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
     const va_diagnostic *d;
@@ -177,8 +168,7 @@ static void test_all_mistakes_at_once(void **state)
     free(two);
 }
 
-static void test_overrides(void **state)
-{
+static void test_overrides(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
     const va_diagnostic *d;
@@ -198,8 +188,7 @@ static void test_overrides(void **state)
     }
 }
 
-static void test_files(void **state)
-{
+static void test_files(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
     va_experiment_params missing = {.path = "/nonexistent/x.yaml"};
@@ -217,8 +206,7 @@ static void test_files(void **state)
 }
 
 // Concepts in a file of their own: mistakes carry that file's name and line.
-static void test_concepts_file(void **state)
-{
+static void test_concepts_file(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
     const va_diagnostic *d;
@@ -239,8 +227,7 @@ static void test_concepts_file(void **state)
 }
 
 // The committed schema is the one that the table prints.
-static void test_schema_is_current(void **state)
-{
+static void test_schema_is_current(void **state) {
     fixture *f = *state;
     va_strbuf text = {0};
     va_map map;
@@ -252,8 +239,7 @@ static void test_schema_is_current(void **state)
     va_strbuf_free(&text);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_plan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mistakes, setup, teardown),
