@@ -48,23 +48,28 @@ static va_status run_cpu(const va_op_call *c, const op_matmul *m, const va_slice
                          const matmul_push *p) {
     enum { COLS = 8 }; // of a lane, as in the shader
     uint32_t lanes = va_gpu_get_info(c->gpu)->subgroup_size >= 8 ? 8 : 4;
-    uint32_t groups = cpu_groups(p->n_rows, lanes), quad = m->w->dtype == VA_F32 ? 4 : 8;
-    bool aligned = p->a_stride % 4 == 0 && p->a_0 % 4 == 0 && p->w_stride % quad == 0;
-    va_kernel kernel = {
-        .shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
-        .n_bind = 4,
-        .write_mask = 1u << 3,
-        .push_bytes = sizeof *p,
-        .n_spec = 5,
-        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, aligned, lanes, groups}};
+    uint32_t groups = cpu_groups(p->n_rows, lanes);
+    uint32_t whole =
+        p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->n_cols | p->c_stride | p->c_0;
+    bool aligned = whole % 4 == 0;
+    va_kernel kernel = {.shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
+                        .n_bind = 4,
+                        .write_mask = 1u << 3,
+                        .push_bytes = sizeof *p,
+                        .n_spec = 6,
+                        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, aligned, lanes,
+                                 groups, p->accumulate}};
     int64_t rows = groups * lanes, cols = COLS * lanes;
     int64_t n_tiles = ((p->n_rows + rows - 1) / rows) * ((p->n_cols + cols - 1) / cols);
     return op_run_groups(c, &kernel, bind, p, n_tiles);
 }
 
-// Multiplications of one dispatch: about 100 ms on the slowest device of the kind.
+// Multiplications of one dispatch: about 100 ms on the slowest device that drives a display, a few
+// seconds on a processor.
 static int64_t dispatch_limit(const va_gpu_info *info) {
-    return info->kind == VA_GPU_DISCRETE || info->kind == VA_GPU_CPU ? (int64_t)5e10 : (int64_t)5e9;
+    return info->kind == VA_GPU_DISCRETE ? (int64_t)5e10
+           : info->kind == VA_GPU_CPU    ? (int64_t)1e10
+                                         : (int64_t)5e9;
 }
 
 // The product with rows first..first+n-1 of the weight.
