@@ -1,5 +1,6 @@
 // The experiments that ship: all valid; layer0 runs, and its concept vectors J x are those of torch
-// in float64 (tests/fixtures/layer0).
+// in float64 (tests/fixtures/layer0). Not on SwiftShader, where training takes minutes.
+// drivers: lavapipe
 // SPDX-License-Identifier: Apache-2.0
 #include "test_gpu.h"
 
