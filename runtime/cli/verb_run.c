@@ -44,9 +44,9 @@ va_status va_cli_run(va_cli *cli) {
     st = va_experiment_run(cli->ctx, e, &params, &summary);
     if (st == VA_OK || st == VA_ERR_PARTIAL)
         print_summary(cli, out, &summary);
-    if (st == VA_ERR_INTERRUPTED || st == VA_ERR_PARTIAL)
-        va_fail_in(cli->ctx, st, "%lld of %lld units are saved; go on with --resume",
-                   (long long)(summary.n_done + summary.n_reused), (long long)summary.n_units);
+    if (st == VA_ERR_INTERRUPTED)
+        va_fail(cli->ctx, st, "interrupted; %lld of %lld units are saved; go on with --resume",
+                (long long)(summary.n_done + summary.n_reused), (long long)summary.n_units);
 done:
     va_experiment_free(&e);
     return st;

@@ -129,7 +129,7 @@ static va_status run_units(va_run *run) {
     }
     run->label = "writing results";
     run->unit_flop = 0;
-    va_run_progress(run, 0, true);
+    va_run_progress(run, 0, false);
 done:
     return st;
 }
@@ -184,9 +184,13 @@ va_status va_experiment_run(va_ctx *ctx, va_experiment *experiment, const va_run
     VA_TRY(va_run_write(&run));
     whole = run.summary.n_failed == 0;
     if (!whole)
-        st = va_fail(ctx, VA_ERR_PARTIAL, "%lld of %lld units failed; the others are saved in %s",
+        st = va_fail(ctx, VA_ERR_PARTIAL,
+                     "%lld of %lld units failed; the others are saved in %s, try again with "
+                     "--resume",
                      (long long)run.summary.n_failed, (long long)run.summary.n_units, run.out_dir);
 done:
+    run.unit_flop = 0;
+    va_run_progress(&run, 0, true); // takes the bar away, however the run ended
     va_store_close(&run.store, whole);
     va_model_close(&experiment->plan.model); // frees its device memory before the device goes
     va_gpu_close(&run.gpu);
