@@ -61,9 +61,9 @@ static chunking chunk_size(const va_op_call *c) {
     return (chunking){T, VA_MAX(1, VA_MIN(fit, c->k))};
 }
 
-// Only the scores' derivatives need scratch; the mode is not asked, so that plans hold for both.
+// Only the scores' derivatives need scratch.
 static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
-    if (pass == VA_FORWARD)
+    if (pass == VA_FORWARD || c->mode == VA_DETACHED)
         return 0;
     chunking chunk = chunk_size(c);
     return chunk.n_rows * chunk.n_vec * c->x[Q].shape[1] * c->attr->seq_len * 4;
@@ -203,14 +203,6 @@ done:
     return st;
 }
 
-static va_status need_scratch(const va_op_call *c, va_pass pass) {
-    if (c->scratch.size_bytes >= scratch_bytes(c, pass))
-        return VA_OK;
-    return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
-                   "attention: expected %lld bytes of scratch, got %lld",
-                   (long long)scratch_bytes(c, pass), (long long)c->scratch.size_bytes);
-}
-
 static va_status jvp(const va_op_call *c) {
     va_status st = VA_OK;
     va_tensor y;
@@ -221,10 +213,8 @@ static va_status jvp(const va_op_call *c) {
         return va_gpu_fill(c->gpu, dy, 0);
     if (live >> V & 1)
         VA_TRY(run_apply(c, make_push(c, c->k), B_BY_VECTOR, probs(c), tangent(c, V), dy));
-    if (live & (1u << Q | 1u << K)) {
-        VA_TRY(need_scratch(c, VA_JVP));
+    if (live & (1u << Q | 1u << K))
         VA_TRY(for_chunks(c, live, dy, jvp_chunk));
-    }
 done:
     return st;
 }
@@ -236,10 +226,8 @@ static va_status vjp(const va_op_call *c) {
     VA_TRY(op_vjp_frozen(c, &va_op_attention));
     va_slice dy = op_tangent_slice(c, &c->dy, &y);
     uint32_t live = op_live_inputs(c, &va_op_attention);
-    if (live & (1u << Q | 1u << K)) {
-        VA_TRY(need_scratch(c, VA_VJP));
+    if (live & (1u << Q | 1u << K))
         VA_TRY(for_chunks(c, live, dy, vjp_chunk));
-    }
     if (live >> V & 1)
         VA_TRY(run_apply_t(c, make_push(c, c->k), B_BY_VECTOR | (c->accumulate[V] ? ACCUMULATE : 0),
                            probs(c), dy, tangent(c, V)));

@@ -33,8 +33,7 @@ done:
 
 static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
     int64_t k = pass == VA_FORWARD ? 1 : c->k;
-    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, c->x[W].shape[0],
-                             c->x[W].shape[1]);
+    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, c->x[W].shape[1]);
 }
 
 static va_status forward(const va_op_call *c) {

@@ -75,14 +75,15 @@ int64_t op_row_elems(const va_tensor *t) {
 
 // -- calls -----------------------------------------------------------------------------------
 
-// factor copies of t (k of a tangent) have memory and 32-bit indices.
+// factor copies of `shape` (k of a tangent) have memory in t. Only weights may be larger than one
+// binding.
 static va_status need(const va_op_call *c, const va_op *op, const char *what, const va_tensor *t,
-                      const va_tensor *shape, int64_t factor) {
+                      const va_tensor *shape, int64_t factor, bool weight) {
     va_ctx *ctx = va_gpu_ctx(c->gpu);
-    int64_t bytes = va_tensor_bytes(shape), elems = va_tensor_elems(shape);
-    if (bytes < 0 || !va_mul_i64(bytes, factor, &bytes) || elems * factor > UINT32_MAX / 2)
+    int64_t bytes = va_tensor_bytes(shape), limit = va_gpu_get_info(c->gpu)->max_range_bytes;
+    if (bytes < 0 || !va_mul_i64(bytes, factor, &bytes) || (!weight && bytes > limit))
         return va_fail(ctx, VA_ERR_SHAPE, "%s: %s: %lld x %lld elements are too many for one call",
-                       op->name, what, (long long)elems, (long long)factor);
+                       op->name, what, (long long)factor, (long long)va_tensor_elems(shape));
     if (!va_tensor_present(t))
         return va_fail(ctx, VA_ERR_SHAPE, "%s: %s is needed and absent", op->name, what);
     if (t->mem.size_bytes < bytes)
@@ -100,32 +101,44 @@ static bool reads_input(const va_op_call *c, const va_op *op, va_pass pass, int 
     return (c->mode == VA_EXACT ? op->keep_exact : op->keep_detached) >> i & 1;
 }
 
+static va_status check_scratch(const va_op_call *c, const va_op *op, va_pass pass) {
+    int64_t bytes = op->scratch_bytes ? op->scratch_bytes(c, pass) : 0;
+    if (c->scratch.size_bytes >= bytes)
+        return VA_OK;
+    return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE, "%s: expected %lld bytes of scratch, got %lld",
+                   op->name, (long long)bytes, (long long)c->scratch.size_bytes);
+}
+
+static va_status check_tangents(const va_op_call *c, const va_op *op, const va_tensor *y) {
+    va_status st = VA_OK;
+    static const char *const name[VA_OP_MAX_IN] = {"tangent of input 0", "tangent of input 1",
+                                                   "tangent of input 2", "tangent of input 3"};
+    if (c->k < 1)
+        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE, "%s: expected k >= 1, got %lld", op->name,
+                       (long long)c->k);
+    VA_TRY(need(c, op, "the output's tangent", &c->dy, y, c->k, false));
+    for (int i = 0; i < op->n_in; i++)
+        if ((op->diff_in >> i & 1) && va_tensor_present(&c->dx[i]))
+            VA_TRY(need(c, op, name[i], &c->dx[i], &c->x[i], c->k, false));
+done:
+    return st;
+}
+
 va_status op_check(const va_op_call *c, const va_op *op, va_pass pass, va_tensor *y) {
     va_status st = VA_OK;
     va_tensor aux;
     VA_TRY(op->infer(va_gpu_ctx(c->gpu), c->attr, c->x, y, &aux));
-    static const char *const input_name[VA_OP_MAX_IN] = {"input 0", "input 1", "input 2",
-                                                         "input 3"};
-    static const char *const tangent_name[VA_OP_MAX_IN] = {
-        "tangent of input 0", "tangent of input 1", "tangent of input 2", "tangent of input 3"};
+    static const char *const name[VA_OP_MAX_IN] = {"input 0", "input 1", "input 2", "input 3"};
     for (int i = 0; i < op->n_in; i++)
         if (reads_input(c, op, pass, i))
-            VA_TRY(need(c, op, input_name[i], &c->x[i], &c->x[i], 1));
-    y->mem = pass == VA_FORWARD ? c->y.mem : c->dy.mem;
+            VA_TRY(need(c, op, name[i], &c->x[i], &c->x[i], 1, !(op->diff_in >> i & 1)));
     uint32_t keep = c->mode == VA_EXACT ? op->keep_exact : op->keep_detached;
     if (aux.n_dim > 0 && (pass == VA_FORWARD || (keep & VA_KEEP_AUX)))
-        VA_TRY(need(c, op, "the auxiliary tensor", &c->aux, &aux, 1));
-    if (pass == VA_FORWARD) {
-        VA_TRY(need(c, op, "the output", &c->y, y, 1));
-        goto done;
-    }
-    if (c->k < 1)
-        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE, "%s: expected k >= 1, got %lld", op->name,
-                       (long long)c->k);
-    VA_TRY(need(c, op, "the output's tangent", &c->dy, y, c->k));
-    for (int i = 0; i < op->n_in; i++)
-        if ((op->diff_in >> i & 1) && va_tensor_present(&c->dx[i]))
-            VA_TRY(need(c, op, tangent_name[i], &c->dx[i], &c->x[i], c->k));
+        VA_TRY(need(c, op, "the auxiliary tensor", &c->aux, &aux, 1, false));
+    VA_TRY(pass == VA_FORWARD ? need(c, op, "the output", &c->y, y, 1, false)
+                              : check_tangents(c, op, y));
+    VA_TRY(check_scratch(c, op, pass));
+    y->mem = pass == VA_FORWARD ? c->y.mem : c->dy.mem;
 done:
     return st;
 }

@@ -48,7 +48,8 @@ va_status op_vjp_frozen(const va_op_call *c, const va_op *op);
 va_slice op_slice(const va_tensor *t);
 va_slice op_tangent_slice(const va_op_call *c, const va_tensor *tangent, const va_tensor *primal);
 
-// Width of the workgroups that reduce a row: on processors one subgroup, where barriers cost nothing.
+// Width of the workgroups that reduce a row: on processors one subgroup, where barriers cost
+// nothing.
 uint32_t op_row_local(const va_op_call *c);
 
 // Runs the kernel on n_groups workgroups, folded. bind has kernel->n_bind entries.

@@ -17,7 +17,7 @@ typedef struct op_matmul {
 } op_matmul;
 
 // Bytes of scratch, whatever the device.
-int64_t op_matmul_scratch(bool transpose, int64_t n_rows, int64_t n_out, int64_t n_in);
+int64_t op_matmul_scratch(bool transpose, int64_t n_rows, int64_t n_in);
 // Sums run in a fixed order that depends on the shapes and the kind of device alone.
 va_status op_matmul_run(const va_op_call *c, const op_matmul *m);
 

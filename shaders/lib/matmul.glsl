@@ -15,6 +15,7 @@ layout(push_constant) uniform Push
     uint w_stride;      // elements of a row of W
     uint c_stride, c_0; // C[r, c] = c[(row0 + r) * c_stride + c_0 + c]
     uint has_bias, accumulate;
+    uint n_parts, part_size; // linear_few: ranges of the inner index
 };
 
 #endif

@@ -21,7 +21,7 @@ layout(constant_id = 5) const uint MAY_ADD = 0; // `accumulate` may be set: cost
 
 const uint COLS = 8;
 
-layout(local_size_x_id = 3) in;
+layout(local_size_x = 8, local_size_x_id = 3) in;
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 0) readonly buffer A4 { vec4 a4[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };

@@ -67,6 +67,22 @@ static void test_large(void **state) {
     op_check_device(*state, &c);
 }
 
+// Few rows over a long inner index and the largest tiles, both ways.
+static void test_tile_edges(void **state) {
+    static const struct {
+        int64_t M, k, n_in, n_out;
+    } sizes[] = {{1, 1, 700, 2100}, {3, 5, 1030, 130}, {13, 1, 130, 517}, {11, 97, 1025, 40}};
+    for (int64_t i = 0; i < VA_COUNT(sizes); i++) {
+        op_case c = {.op = VA_OP_LINEAR,
+                     .x = {OP_F32_2(sizes[i].M, sizes[i].n_in),
+                           WEIGHT(VA_BF16, sizes[i].n_out, sizes[i].n_in)},
+                     .k = sizes[i].k,
+                     .accumulate = 1,
+                     .tolerance = 5e-6}; // sums of 2100 terms
+        op_check_device(*state, &c);
+    }
+}
+
 // Heavy cancellation: the error stays below n eps sum |x w|, whatever the kernel.
 static void test_cancellation(void **state) {
     enum { N = 2560 };
@@ -91,7 +107,7 @@ static void test_cancellation(void **state) {
 // 136 MB: larger than one binding of lavapipe, cut into ranges of rows there.
 static void test_weight_of_many_bindings(void **state) {
     op_case c = {.op = VA_OP_LINEAR,
-                 .x = {OP_F32_2(2, 999), WEIGHT(VA_F32, 34000, 999)},
+                 .x = {OP_F32_2(1, 999), WEIGHT(VA_F32, 34000, 999)},
                  .k = 1,
                  .accumulate = 1,
                  .tolerance = 3e-5}; // sums of 34000 terms in vjp: eps sqrt(n) and some
@@ -138,16 +154,34 @@ static void test_refusals(void **state) {
     assert_error(ctx, VA_ERR_SHAPE, "linear: input 0 is needed and absent", op->forward(&call));
 }
 
+// The kernels of GPUs (runtime/op/op_matmul.c), wherever this runs.
+static int setup_scalar(void **state) {
+    setenv("VA_MATMUL", "scalar", 1);
+    return op_test_setup(state);
+}
+
+static int teardown_scalar(void **state) {
+    unsetenv("VA_MATMUL");
+    return op_test_teardown(state);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_formulas_and_nan),
         cmocka_unit_test(test_heads_and_bias),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_tile_edges),
         cmocka_unit_test(test_cancellation),
         cmocka_unit_test(test_weight_of_many_bindings),
         cmocka_unit_test(test_packed_weight_of_many_bindings),
         cmocka_unit_test(test_refusals),
     };
-    return cmocka_run_group_tests_name("linear", tests, op_test_setup, op_test_teardown);
+    const struct CMUnitTest scalar[] = {
+        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_formulas_and_nan),
+        cmocka_unit_test(test_large),      cmocka_unit_test(test_heads_and_bias),
+        cmocka_unit_test(test_tile_edges), cmocka_unit_test(test_packed_weight_of_many_bindings),
+    };
+    return cmocka_run_group_tests_name("linear", tests, op_test_setup, op_test_teardown) +
+           cmocka_run_group_tests_name("linear, scalar", scalar, setup_scalar, teardown_scalar);
 }
