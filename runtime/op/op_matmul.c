@@ -188,6 +188,10 @@ va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
     int64_t whole = dispatch_limit(info) / (VA_MIN(m->n_rows, ROW_STEP) * n_in);
     if (whole < chunk)
         chunk = VA_MIN(chunk, VA_MAX(whole / ROW_STEP, 1) * ROW_STEP);
+    // lavapipe leaves a shader's loop after 65,535 rounds without a word: a longer inner index (the
+    // vocabulary, backwards through the unembedding) is cut too.
+    if (!m->transpose)
+        chunk = VA_MIN(chunk, 65535 / ROW_STEP * ROW_STEP);
     for (int64_t first = 0; first < n_out; first += chunk)
         VA_TRY(run_range(c, m, first, VA_MIN(chunk, n_out - first)));
 done:
