@@ -1,0 +1,94 @@
+// op_data.c: the numbers of a case.
+// SPDX-License-Identifier: Apache-2.0
+#include "op_data.h"
+
+const op_ref *const op_data_refs[VA_OP_COUNT] = {
+#define VA_X(id, symbol) [id] = &op_ref_##symbol,
+    VA_OP_LIST(VA_X)
+#undef VA_X
+};
+
+void *op_data_alloc(int64_t count, size_t size) {
+    void *p = calloc((size_t)(count > 0 ? count : 1), size);
+    assert_non_null(p);
+    return p;
+}
+
+static double *random_f32(va_rng *rng, int64_t n, double sigma) {
+    double *v = op_data_alloc(n, sizeof *v);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)(sigma * va_rng_normal(rng));
+    return v;
+}
+
+static void make_input(op_data *d, va_rng *rng, int i) {
+    const va_tensor *t = &d->c->x[i];
+    d->n[i] = va_tensor_elems(t);
+    if (d->n[i] == 0)
+        return;
+    // Very long ones repeat: drawing normal numbers would take most of the test's time.
+    int64_t n_drawn = VA_MIN(d->n[i], 100003);
+    d->x[i] = random_f32(rng, n_drawn, d->c->sigma[i] > 0 ? d->c->sigma[i] : 1);
+    d->x[i] = realloc(d->x[i], (size_t)d->n[i] * sizeof(double));
+    assert_non_null(d->x[i]);
+    for (int64_t e = n_drawn; e < d->n[i]; e++)
+        d->x[i][e] = d->x[i][e - n_drawn];
+    d->raw[i] = op_data_alloc(va_tensor_bytes(t), 1);
+    for (int64_t e = 0; e < d->n[i]; e++) {
+        float v = (float)d->x[i][e];
+        uint16_t h = t->dtype == VA_BF16 ? va_f32_to_bf16(v) : va_f32_to_f16(v);
+        if (t->dtype == VA_U32) {
+            uint32_t id = va_rng_below(rng, (uint32_t)d->c->x[0].shape[0]);
+            ((uint32_t *)d->raw[i])[e] = id;
+            d->x[i][e] = id;
+        } else if (t->dtype == VA_F32) {
+            ((float *)d->raw[i])[e] = v;
+        } else {
+            ((uint16_t *)d->raw[i])[e] = h;
+            d->x[i][e] = t->dtype == VA_BF16 ? va_bf16_to_f32(h) : va_f16_to_f32(h);
+        }
+    }
+}
+
+op_data *op_data_make(const op_case *c) {
+    op_data *d = op_data_alloc(1, sizeof *d);
+    va_rng rng = va_rng_make(c->seed + 1, (uint64_t)c->op);
+    d->c = c;
+    d->op = va_op_get(c->op);
+    d->k = c->k > 0 ? c->k : 3;
+    va_ctx *ctx = va_test_ctx();
+    assert_ok(ctx, d->op->infer(ctx, &c->attr, c->x, &d->y, &d->aux));
+    va_ctx_destroy(&ctx);
+    d->n_y = va_tensor_elems(&d->y);
+    d->dy = random_f32(&rng, d->n_y * d->k, 1);
+    for (int i = 0; i < d->op->n_in; i++) {
+        make_input(d, &rng, i);
+        d->dx[i] = random_f32(&rng, d->n[i] * d->k, 1);
+        d->gx0[i] = random_f32(&rng, d->n[i] * d->k, 1);
+    }
+    return d;
+}
+
+void op_data_free(op_data *d) {
+    for (int i = 0; i < VA_OP_MAX_IN; i++) {
+        free(d->raw[i]);
+        free(d->x[i]);
+        free(d->dx[i]);
+        free(d->gx0[i]);
+    }
+    free(d->dy);
+    free(d);
+}
+
+op_ref_call op_data_ref(const op_data *d, va_mode mode) {
+    op_ref_call r = {.attr = &d->c->attr, .mode = mode, .y = d->y};
+    for (int i = 0; i < d->op->n_in; i++) {
+        r.x[i] = d->c->x[i];
+        r.xv[i] = r.at[i] = d->x[i];
+    }
+    return r;
+}
+
+bool op_data_has_tangent(const op_data *d, int i) {
+    return (d->op->diff_in & ~d->c->no_tangent) >> i & 1;
+}
