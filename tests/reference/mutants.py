@@ -181,6 +181,7 @@ MUTANTS = {
     "window - 1": window(-1),
     "no window": no_window,
     "windows swapped": windows_swapped,
+    "window of 3": lambda s, w: (dataclasses.replace(s, windows=(3,) * s.n_layers), w),
     "all local": all_local,
     "pattern shifted": pattern_shifted,
     "query scalar = head_dim": lambda s, w: (dataclasses.replace(s, query_scalar=s.head_dim), w),
