@@ -4,11 +4,12 @@ A mutant takes (shape, weights) and returns both as a reader with one particular
 """
 
 import dataclasses
+import math
 
 import torch
 
 from fixture_files import relative_error
-from oracle import Oracle
+from oracle import Norms, Oracle
 
 SENSITIVITY = 1e-2
 # The two GELUs differ by 5e-4 at most; the tests of values allow 1e-4.
@@ -176,6 +177,12 @@ def positions_shifted(shape, weights):
     return shape, {**weights, "positions.weight": table.roll(-1, 0)}
 
 
+def norms_first(shape, weights):
+    """OLMo 2's norms taken for Llama's, which come before attention and MLP."""
+    norms = Norms(shape.norms.post_attn, None, shape.norms.post_mlp, None)
+    return dataclasses.replace(shape, norms=norms), weights
+
+
 MUTANTS = {
     "window + 1": window(1),
     "window - 1": window(-1),
@@ -200,8 +207,10 @@ MUTANTS = {
     "default base": rope(base=1e4),
     "base 1e6": rope(base=1e6),
     "unscaled rope": rope(kind="default", magnitude=1.0),
+    "unscaled frequencies": rope(kind="default"),
     "linear rope": rope(kind="linear", magnitude=1.0),
     "magnitude 1": rope(magnitude=1.0),
+    "magnitude by factor": rope(magnitude=lambda r: 0.1 * math.log(r.factor) + 1),
     "no ramp": rope(slow=lambda r: r.fast * (1 - 1e-9)),
     "default betas": rope(slow=1.0, fast=32.0),
     "ramp not truncated": rope(truncate=lambda r: not r.truncate),
@@ -216,6 +225,7 @@ MUTANTS = {
     "no final softcap": keys(final_softcap=None),
     "attn softcap": keys(attn_softcap=1.5),
     "no attn softcap": keys(attn_softcap=None),
+    "norms first": norms_first,
     "eps 1e-6": keys(eps=1e-6),
     "norms 1 + w": keys(norm_offset=1.0),
     "norms w": keys(norm_offset=0.0),
