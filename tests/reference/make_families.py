@@ -25,6 +25,7 @@ import specs_gemma3
 import specs_llama
 import specs_mistral
 import specs_olmo
+import specs_phi
 import specs_qwen
 from families import shape_of
 from fixture_files import FIXTURES, fixture_dir, relative_error, write_json, write_tensors
@@ -34,7 +35,7 @@ from oracle import Oracle
 from weights import random_weights, save_weights, vision_weights
 
 SPECS = (specs_gemma3.SPECS + specs_llama.SPECS + specs_qwen.SPECS + specs_mistral.SPECS
-         + specs_olmo.SPECS)
+         + specs_olmo.SPECS + specs_phi.SPECS)
 
 FORWARD_TOLERANCE = 2e-5    # float32 forward pass against float64
 HF_GRAD_TOLERANCE = 2e-4    # float32 autograd against float64
