@@ -1,44 +1,20 @@
 """The random Gemma-3 models behind `tests/fixtures/gemma3-*`, one table.
 
-A spec's `config` is config.json as it is written to disk, in one of three forms:
+config.json comes in three forms:
 
     older    rope_theta, rope_local_base_freq, rope_scaling, sliding_window_pattern
     between  the same rope keys, layer_types, _sliding_window_pattern
     current  layer_types, rope_parameters by layer type, dtype
 
-`nested` puts it into the text_config of a multimodal config. `jac` lists, per prompt, the
-Jacobians to store; `mutants` the wrong readings of the config that must change the logits.
+`nested` puts it into the text_config of a multimodal config.
 """
 
-import dataclasses
+import functools
 
-LOCAL, GLOBAL = "sliding_attention", "full_attention"
-ALL_TO_NORM = "embed@all>norm:{L}@last"
+from specs import ALL_TO_NORM, GLOBAL, LOCAL, sizes
+from specs import Spec as AnySpec
 
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """One fixture; `prompts` are prompt lengths, or texts where the fixture has a tokenizer."""
-
-    name: str
-    seed: int
-    config: dict
-    prompts: tuple
-    jac: tuple
-    dtype: str = "float32"
-    shards: int = 1
-    prefix: str = "model."
-    vision_prefix: str = ""
-    nested: dict | None = None
-    tokenizer: str | None = None
-    mutants: tuple = ()
-
-
-def sizes(d, ff, layers, heads, kv, head_dim, vocab):
-    """The size keys, the same in every form."""
-    return {"hidden_size": d, "intermediate_size": ff, "num_hidden_layers": layers,
-            "num_attention_heads": heads, "num_key_value_heads": kv, "head_dim": head_dim,
-            "vocab_size": vocab}
+Spec = functools.partial(AnySpec, "gemma3")
 
 
 def common(dtype_key, dtype):
@@ -99,7 +75,7 @@ PAIRS = (ALL_TO_NORM, "embed@all>norm:1@last", "resid:1@last>resid:2@last",
 SPECS = (
     Spec("plain", 1, older(sizes(32, 48, 3, 2, 2, 16, 100)), (7, 4),
          (PAIRS, ("resid:1@all>resid:2@all", "embed@all>resid:{L}@all")),
-         mutants=("local base", "rope in pairs")),
+         mutants=("base 1e6", "rope in pairs")),
     Spec("window", 2, older(sizes(24, 40, 8, 2, 1, 8, 120), sliding_window=4,
                             query_pre_attn_scalar=8), (13, 4),
          ((ALL_TO_NORM, "resid:5@all>attn:5@last", "resid:4@all>attn:4@last",

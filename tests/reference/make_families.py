@@ -1,13 +1,14 @@
-"""Write tests/fixtures/gemma3-*: random small Gemma-3 models and what they must compute.
+"""Write tests/fixtures/FAMILY-NAME: random small models and what they must compute.
 
     python tests/reference/make_tokenizer.py      # first: gemma3-bf16 takes its tokenizer
-    python tests/reference/make_gemma3.py [NAME...]
+    python tests/reference/make_families.py [FAMILY | FAMILY-NAME ...]
 
 Forward values are transformers' in float32, from the folder on disk. Jacobians come from the
 float64 oracle, which is held to transformers' forward pass, to its float32 autograd and to
 central differences before anything is written.
 """
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -19,13 +20,22 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, Gemma3Config
 from transformers.utils import logging as hf_logging
 
-import gemma3_hf
+import hf_model
+import specs_gemma3
+import specs_llama
+import specs_mistral
+import specs_olmo
+import specs_phi
+import specs_qwen
+from families import shape_of
 from fixture_files import FIXTURES, fixture_dir, relative_error, write_json, write_tensors
-from gemma3_mutants import check_mutants
-from gemma3_oracle import Oracle, shape_of
-from gemma3_specs import SPECS
-from gemma3_weights import random_weights, save_weights, text_shapes, vision_weights
 from jacobians import SiteMap
+from mutants import check_mutants
+from oracle import Oracle
+from weights import random_weights, save_weights, vision_weights
+
+SPECS = (specs_gemma3.SPECS + specs_llama.SPECS + specs_qwen.SPECS + specs_mistral.SPECS
+         + specs_olmo.SPECS + specs_phi.SPECS)
 
 FORWARD_TOLERANCE = 2e-5    # float32 forward pass against float64
 HF_GRAD_TOLERANCE = 2e-4    # float32 autograd against float64
@@ -44,10 +54,14 @@ def write_model(spec, folder):
     write_json(folder / "config.json", config, sort_keys=True)
 
     read = AutoConfig.from_pretrained(folder)
-    text = read.get_text_config()
-    dtype = getattr(torch, spec.dtype)
-    weights = random_weights(spec.seed, text_shapes(text), dtype)
-    named = {(n if n == "lm_head.weight" else spec.prefix + n): w for n, w in weights.items()}
+    text, dtype = read.get_text_config(), getattr(torch, spec.dtype)
+    shape = shape_of(text)
+    weights = random_weights(spec.seed, hf_model.tensor_shapes(text), dtype, shape.norm_offset,
+                             peaked=shape.qk_norm is None)
+    if spec.buffers:
+        weights.update(spec.buffers(text))
+    named = {(spec.head if n == "lm_head.weight" else spec.prefix + n): w
+             for n, w in weights.items()}
     if isinstance(read, Gemma3Config):
         vision = vision_weights(spec.seed + 1000, read, dtype)
         named.update({spec.vision_prefix + n: w for n, w in vision.items()})
@@ -86,28 +100,49 @@ def check_exact(oracle, model, ids, **forward_keys):
     dense = step.dense()
     by_difference = relative_error(step.finite_differences(), dense)
     assert by_difference < DIFFERENCE_TOLERANCE, by_difference
-    by_hf = relative_error(gemma3_hf.jacobian_to_last_norm(model, ids, **forward_keys), dense)
+    by_hf = relative_error(hf_model.jacobian_to_last_norm(model, ids, **forward_keys), dense)
     assert by_hf < HF_GRAD_TOLERANCE, by_hf
     return by_difference, by_hf
 
 
-def check_reconstruction(oracle, ids):
-    """Detached, from all positions: J x is the output where the model has no biases."""
-    for target in (f"norm:{oracle.shape.n_layers}@last", "logits@last", "attn:1@last"):
-        step = SiteMap(oracle.with_mode("detached"), ids, "resid:1@all", target)
-        jx = torch.einsum("otd,td->o", step.dense(), step.point)
-        assert relative_error(jx, step(step.point)[0].detach()) < 1e-10, target
+def share_of_biases(step):
+    """What the biases alone give the target, [p_out, d_out]: detached, sites are linear in both
+    the source and the biases."""
+    biases = [w.clone().requires_grad_(True) for w in step.oracle.biases().values()]
+    weights = {**step.oracle.weights, **dict(zip(step.oracle.biases(), biases))}
+    y = step.with_oracle(Oracle(step.oracle.shape, weights, "detached"))(step.point)
+    eye = torch.eye(y.numel(), dtype=y.dtype).view(-1, *y.shape)
+    jacs = torch.autograd.grad(y, biases, eye, is_grads_batched=True, allow_unused=True)
+    parts = [(j * b).flatten(1).sum(1) for j, b in zip(jacs, biases) if j is not None]
+    return sum(parts).view(y.shape).detach()
+
+
+def check_reconstruction(step, jac):
+    """Detached, from all positions: J x, and what the biases give, is the output. Return the latter."""
+    y = step(step.point).detach()
+    constant = share_of_biases(step) if step.oracle.biases() else None
+    jx = torch.einsum("...td,td->...", jac, step.point).view(y.shape)
+    assert relative_error(jx if constant is None else jx + constant, y) < 1e-10, step.target
+    return constant
 
 
 def jacobians(oracle, ids, pairs, prompt):
-    """{`p0.jac.exact.A>B`: tensor} for every pair and both modes."""
-    out = {}
+    """{`p0.jac.exact.A>B`: tensor} for every pair and both modes; `p0.bias.A>B` where there are any."""
+    out, detached = {}, oracle.with_mode("detached")
     for pair in pairs:
         pair = pair.format(L=oracle.shape.n_layers)
         source, target = pair.split(">")
-        for mode in ("exact", "detached"):
-            step = SiteMap(oracle.with_mode(mode), ids, source, target)
-            out[f"p{prompt}.jac.{mode}.{pair}"] = step.dense()
+        out[f"p{prompt}.jac.exact.{pair}"] = SiteMap(oracle, ids, source, target).dense()
+        step = SiteMap(detached, ids, source, target)
+        jac = out[f"p{prompt}.jac.detached.{pair}"] = step.dense()
+        if step.source_at == "all":
+            constant = check_reconstruction(step, jac)
+            if constant is not None:
+                all_kept = step.target[2] == "all"
+                out[f"p{prompt}.bias.{pair}"] = constant if all_kept else constant[0]
+    for target in (f"norm:{oracle.shape.n_layers}@last", "logits@last", "attn:1@last"):
+        step = SiteMap(detached, ids, "resid:1@all", target)
+        check_reconstruction(step, step.dense())
     return out
 
 
@@ -118,38 +153,37 @@ def expected(spec, model, prompts, softcap=None):
     would apply it; `softcap` hands it in from outside.
     """
     keys = {} if softcap is None else {"softcap": softcap}
-    config = text_config(model)
-    oracle = Oracle(shape_of(config, softcap), gemma3_hf.weights64(model))
+    shape = shape_of(text_config(model))
+    if softcap is not None:
+        shape = dataclasses.replace(shape, attn_softcap=softcap)
+    oracle = Oracle(shape, hf_model.weights64(model))
     out = {}
     for p, ids in enumerate(prompts):
-        out.update(gemma3_hf.capture(model, ids, p, **keys))
+        out.update(hf_model.capture(model, ids, p, **keys))
         forward = check_forward(oracle, out, p)
-        if p == 0:
-            difference, grad = check_exact(oracle, model, ids, **keys)
-            print(f"  forward {forward:.1e}, differences {difference:.1e}, HF grad {grad:.1e}")
-        if not config.attention_bias:
-            check_reconstruction(oracle, ids)
+        difference, grad = check_exact(oracle, model, ids, **keys)
+        print(f"  forward {forward:.1e}, differences {difference:.1e}, HF grad {grad:.1e}")
         out.update(jacobians(oracle, ids, spec.jac[p], p))
-    check_mutants(oracle, prompts[0], spec.mutants if softcap is None else ("no attn softcap",))
+    check_mutants(oracle, prompts, spec.mutants if softcap is None else ("no attn softcap",))
     return out
 
 
 def text_config(model):
-    """The Gemma3TextConfig of either class."""
+    """The config of the decoder, which a multimodal model's holds."""
     return model.config.get_text_config()
 
 
 def make(spec):
     """Write one fixture."""
-    print(spec.name)
-    folder = fixture_dir("gemma3-" + spec.name)
+    print(f"{spec.family}-{spec.name}")
+    folder = fixture_dir(f"{spec.family}-{spec.name}")
     write_model(spec, folder)
-    model = gemma3_hf.load(folder)
+    model = hf_model.load(folder)
     config = text_config(model)
     prompts = prompt_ids(spec, folder, config.vocab_size)
     write_tensors(folder / "expected.safetensors", expected(spec, model, prompts))
-    cap = config.attn_logit_softcapping
-    if cap is not None:
+    cap = getattr(config, "attn_logit_softcapping", None)
+    if cap is not None and spec.family == "gemma3":
         write_tensors(folder / "expected-attn-softcap.safetensors",
                       expected(spec, model, prompts, softcap=cap))
 
@@ -160,7 +194,7 @@ def main(names):
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()
     for spec in SPECS:
-        if not names or spec.name in names:
+        if not names or spec.family in names or f"{spec.family}-{spec.name}" in names:
             make(spec)
 
 
