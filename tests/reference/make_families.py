@@ -21,12 +21,15 @@ from transformers import AutoConfig, Gemma3Config
 from transformers.utils import logging as hf_logging
 
 import hf_model
+import specs_gemma2
 import specs_gemma3
+import specs_gpt
 import specs_llama
 import specs_mistral
 import specs_olmo
 import specs_phi
 import specs_qwen
+import specs_smollm3
 from families import shape_of
 from fixture_files import FIXTURES, fixture_dir, relative_error, write_json, write_tensors
 from jacobians import SiteMap
@@ -35,7 +38,8 @@ from oracle import Oracle
 from weights import random_weights, save_weights, vision_weights
 
 SPECS = (specs_gemma3.SPECS + specs_llama.SPECS + specs_qwen.SPECS + specs_mistral.SPECS
-         + specs_olmo.SPECS + specs_phi.SPECS)
+         + specs_olmo.SPECS + specs_phi.SPECS + specs_gemma2.SPECS + specs_smollm3.SPECS
+         + specs_gpt.SPECS)
 
 FORWARD_TOLERANCE = 2e-5    # float32 forward pass against float64
 HF_GRAD_TOLERANCE = 2e-4    # float32 autograd against float64

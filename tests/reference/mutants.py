@@ -12,8 +12,8 @@ from fixture_files import relative_error
 from oracle import Norms, Oracle
 
 SENSITIVITY = 1e-2
-# The two GELUs differ by 5e-4 at most; the tests of values allow 1e-4.
-FAINT = {"tanh GELU": 3e-4, "erf GELU": 3e-4}
+# The two GELUs differ by 5e-4 at most, whatever x; tests of values allow 1e-4.
+FAINT = {"tanh GELU": 1e-3, "erf GELU": 1e-3}
 
 
 def keys(**changes):

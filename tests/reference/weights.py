@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 EMBEDDINGS = ("embed_tokens", "embed_in", "wte", "wpe")
+PLAIN_UP, PLAIN_DOWN = ("mlp.c_fc.", "dense_h_to_4h."), ("mlp.c_proj.weight", "4h_to_h.weight")
 QUERIES = ("q_proj", "k_proj", "qkv_proj", "c_attn", "query_key_value")
 
 def is_norm(name):
@@ -24,13 +25,16 @@ def draw(rng, name, shape, offset, peaked):
     elif is_norm(name):
         value = 0.3 * value + (1 - offset if name.endswith(".weight") else 0)
     elif name.endswith(".bias"):
-        value = 0.5 * value
+        # Around -2 the erf and the tanh GELU differ by the largest share of their value.
+        value = 0.5 * value - (2 if any(part in name for part in PLAIN_UP) else 0)
     elif "gate_proj" in name:
         value = 1.5 * value / fan_in ** 0.5
     elif name.startswith(EMBEDDINGS) and offset == 0:
         value = 0.7 * value
     elif peaked and any(part in name for part in QUERIES):
         value = 1.5 * value / fan_in ** 0.5
+    elif name.endswith(PLAIN_DOWN):
+        value = 6 * value / fan_in ** 0.5
     elif len(shape) == 2:
         value = value / fan_in ** 0.5
     return torch.from_numpy(value)
