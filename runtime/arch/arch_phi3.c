@@ -7,19 +7,18 @@
 #include "arch_priv.h"
 
 // LongRoPE's original context is this key's, never that of rope_scaling.
-static va_status read_rope(va_config_reader *r, va_arena *arena, va_arch_config *c, va_rope *rope) {
+static va_status read_rope(va_config_reader *r, va_arena *arena, const va_arch_config *c,
+                           va_rope *rope) {
     va_status st = VA_OK;
-    double original = 4096;
-    VA_TRY(va_config_positive(r, "original_max_position_embeddings", &original));
-    VA_TRY(va_config_rope(r, arena, c, true, rope));
+    const char *key;
+    VA_TRY(va_config_rope_read(r, arena, true, rope, &key));
     if (rope->type == VA_ROPE_YARN && rope->short_factor) // an older name
         rope->type = VA_ROPE_LONGROPE;
     if (rope->type != VA_ROPE_DEFAULT && rope->type != VA_ROPE_LONGROPE)
-        return va_config_unsupported(
-            r, va_config_has(r, "rope_scaling") ? "rope_scaling" : "rope_parameters",
-            "expected longrope for this family");
-    rope->original_context = original;
-    VA_TRY(va_config_rope_finish(r, c, "rope_scaling", rope));
+        return va_config_unsupported(r, key, "expected longrope for this family");
+    rope->original_context = 4096;
+    VA_TRY(va_config_positive(r, "original_max_position_embeddings", &rope->original_context));
+    VA_TRY(va_config_rope_finish(r, c, key, rope));
 done:
     return st;
 }

@@ -85,6 +85,9 @@ typedef struct va_rope {
 int64_t va_rope_pairs(const va_rope *rope, int64_t d_head);
 // rope_theta and rope_scaling, or rope_parameters, of a configuration with one rope for all layers.
 // rope holds the defaults. partial: whether the family rotates a part of each head where told to.
+// _read leaves the last step to the caller; *key is the object's.
+va_status va_config_rope_read(va_config_reader *r, va_arena *arena, bool partial, va_rope *rope,
+                              const char **key);
 va_status va_config_rope(va_config_reader *r, va_arena *arena, va_arch_config *c, bool partial,
                          va_rope *rope);
 // One object under key (for messages) into rope; NULL or null: nothing.

@@ -76,6 +76,9 @@ static va_status read_numbers(va_config_reader *in, va_arena *arena, va_rope *ro
     for (int64_t i = 0; i < VA_COUNT(or_zero); i++)
         VA_TRY(va_config_number(in, or_zero[i].key, or_zero[i].to));
     VA_TRY(va_config_bool(in, "truncate", &rope->truncate));
+    if (va_config_take(in, "attn_factor")) // in DeepSeek-R1-0528-Qwen3-8B
+        va_log(in->ctx, VA_LOG_WARN, "%s: %sattn_factor is not applied (nor does transformers)",
+               in->path, in->prefix);
     VA_TRY(va_config_floats(in, arena, "short_factor", -1, &rope->short_factor, &rope->n_factor));
     VA_TRY(va_config_floats(in, arena, "long_factor", -1, &rope->long_factor, &n_long));
     if (n_long != rope->n_factor)
@@ -153,19 +156,28 @@ va_status va_config_rope_finish(va_config_reader *r, const va_arch_config *c, co
     return VA_OK;
 }
 
-va_status va_config_rope(va_config_reader *r, va_arena *arena, va_arch_config *c, bool partial,
-                         va_rope *rope) {
+va_status va_config_rope_read(va_config_reader *r, va_arena *arena, bool partial, va_rope *rope,
+                              const char **key) {
     va_status st = VA_OK;
     const va_json *scaling = va_config_take(r, "rope_scaling");
     const va_json *parameters = va_config_take(r, "rope_parameters");
     const bool older = scaling && va_json_count(scaling) > 0; // it wins, as in transformers
-    const char *key = older ? "rope_scaling" : "rope_parameters";
+    *key = older ? "rope_scaling" : "rope_parameters";
     VA_TRY(va_config_positive(r, "rope_theta", &rope->theta));
     if (partial)
         VA_TRY(va_config_positive(r, "partial_rotary_factor", &rope->part));
-    VA_TRY(va_config_rope_object(r, arena, key, older ? scaling : parameters, rope));
+    VA_TRY(va_config_rope_object(r, arena, *key, older ? scaling : parameters, rope));
     if (!partial && rope->part != 1)
-        return va_config_unsupported(r, key, "this family rotates whole heads");
+        return va_config_unsupported(r, *key, "this family rotates whole heads");
+done:
+    return st;
+}
+
+va_status va_config_rope(va_config_reader *r, va_arena *arena, va_arch_config *c, bool partial,
+                         va_rope *rope) {
+    va_status st = VA_OK;
+    const char *key;
+    VA_TRY(va_config_rope_read(r, arena, partial, rope, &key));
     VA_TRY(va_config_rope_finish(r, c, key, rope));
     if (rope->type == VA_ROPE_DYNAMIC)
         c->max_context = (int64_t)fmin(rope->max_context * rope->factor, INT32_MAX);
