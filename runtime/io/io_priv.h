@@ -23,6 +23,9 @@ va_io_place va_io_place_of(const char *text, int64_t size, int64_t offset);
 va_status va_io_map_limited(va_ctx *ctx, const char *path, int64_t max_bytes, va_status code,
                             va_map *map);
 
+// va_convert_to_f32 for the quantised dtypes; n is a whole number of blocks.
+void va_io_dequantise(float *dst, const void *src, va_dtype dtype, int64_t n);
+
 // A strict reading of JSON text (RFC 8259), which is followed by at least one NUL.
 typedef struct va_io_json_scan {
     const char *text;
