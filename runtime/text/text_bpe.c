@@ -23,73 +23,6 @@ static const char *const model_keys[] = {"type",
 
 // -- reading ---------------------------------------------------------------------------------
 
-// The two halves of merge number i; pointers into v.
-static va_status merge_halves(va_tokenizer *tok, const va_json *v, int64_t i, text_str half[2]) {
-    const char *both = va_json_as_string(v);
-    if (both) {
-        const char *space = strchr(both, ' ');
-        if (!space || strchr(space + 1, ' '))
-            return va_fail(
-                tok->ctx, VA_ERR_FORMAT,
-                "%s: model.merges[%lld]: expected two pieces with one space between, got '%s'",
-                tok->path, (long long)i, both);
-        half[0] = (text_str){both, space - both};
-        half[1] = (text_str){space + 1, (int64_t)strlen(space + 1)};
-        return VA_OK;
-    }
-    const va_json *a = va_json_is_array(v) && va_json_count(v) == 2 ? va_json_first(v) : NULL;
-    const char *s = a ? va_json_as_string(a) : NULL;
-    const char *t = a ? va_json_as_string(va_json_next(a)) : NULL;
-    if (!s || !t)
-        return va_fail(tok->ctx, VA_ERR_FORMAT,
-                       "%s: model.merges[%lld]: expected a pair of strings, got %s", tok->path,
-                       (long long)i, va_json_type(v));
-    half[0] = (text_str){s, (int64_t)strlen(s)};
-    half[1] = (text_str){t, (int64_t)strlen(t)};
-    return VA_OK;
-}
-
-static va_status model_id(va_tokenizer *tok, text_str s, int64_t i, int32_t *id) {
-    *id = text_vocab_find(&tok->vocab, s.s, s.n);
-    if (*id >= 0 && tok->vocab.flags[*id] & TEXT_IN_MODEL)
-        return VA_OK;
-    return va_fail(tok->ctx, VA_ERR_FORMAT,
-                   "%s: model.merges[%lld]: '%.*s' is not in the vocabulary", tok->path,
-                   (long long)i, (int)VA_MIN(s.n, 200), s.s);
-}
-
-static va_status read_merges(va_tokenizer *tok, const va_json *merges) {
-    va_status st = VA_OK;
-    va_strbuf joined = {0};
-    if (!merges || !va_json_is_array(merges))
-        return text_wrong_type(tok, "model.merges", "an array", merges);
-    int64_t n = va_json_count(merges), i = 0;
-    if (n > TEXT_MAX_ID)
-        return va_fail(tok->ctx, VA_ERR_FORMAT, "%s: model.merges: more than 16 million",
-                       tok->path);
-    VA_TRY(text_pairs_init(tok, &tok->bpe.merges, n));
-    for (const va_json *v = va_json_first(merges); v; v = va_json_next(v), i++) {
-        text_str half[2];
-        int32_t a, b, merged;
-        VA_TRY(merge_halves(tok, v, i, half));
-        VA_TRY(model_id(tok, half[0], i, &a));
-        VA_TRY(model_id(tok, half[1], i, &b));
-        joined.len = 0;
-        va_strbuf_append(&joined, half[0].s, half[0].n);
-        va_strbuf_append(&joined, half[1].s, half[1].n);
-        if (joined.failed) {
-            st = text_out_of_memory(tok);
-            goto done;
-        }
-        VA_TRY(model_id(tok, (text_str){joined.data, joined.len}, i, &merged));
-        *text_pairs_at(&tok->bpe.merges, a, b) =
-            (struct text_pair){.a = a, .b = b, .rank = (int32_t)i, .value = merged};
-    }
-done:
-    va_strbuf_free(&joined);
-    return st;
-}
-
 // Settings that must be absent, null, or have no effect.
 static va_status refuse_settings(va_tokenizer *tok, const va_json *model) {
     static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
@@ -122,7 +55,7 @@ va_status text_bpe_read(va_tokenizer *tok, const va_json *model) {
         VA_TRY(text_get_string(tok, model, where, "unk_token", &bpe->unk));
         bpe->has_unk = true;
     }
-    VA_TRY(read_merges(tok, va_json_get(model, "merges")));
+    VA_TRY(text_merges_read(tok, va_json_get(model, "merges")));
     for (int b = 0; b < 256; b++) {
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", b);
