@@ -58,7 +58,7 @@ va_status text_pairs_init(va_tokenizer *tok, text_pairs *t, int64_t max_n);
 struct text_pair *text_pairs_at(const text_pairs *t, int32_t a, int32_t b);
 void text_pairs_prefetch(const text_pairs *t, int32_t a, int32_t b); // of a text_pairs_at to come
 
-enum { TEXT_IN_MODEL = 1, TEXT_IS_ADDED = 2, TEXT_IS_SPECIAL = 4 };
+enum { TEXT_IN_MODEL = 1, TEXT_IS_ADDED = 2, TEXT_IS_SPECIAL = 4, TEXT_NO_MERGE = 8 };
 typedef struct text_vocab {
     text_str *token; // [n] by id; s = NULL: a hole
     uint8_t *flags;  // [n]
@@ -103,6 +103,10 @@ void text_pattern_free(text_pattern *p);
 // Matches and what lies between them, in order, covering [0, n); in scratch.
 va_status text_pattern_find(va_tokenizer *tok, const text_pattern *p, const char *s, int64_t n,
                             text_match **matches, int64_t *n_match);
+
+// GPT-2's expression for what BPE sees as a word.
+#define TEXT_GPT2_REGEX                                                                            \
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 // -- steps -----------------------------------------------------------------------------------
 
@@ -174,6 +178,7 @@ typedef struct text_trie {
 
 typedef struct text_bpe {
     text_pairs merges;
+    int32_t *rank;        // [vocab.n], lower first: merges are by score and need no table; or NULL
     int32_t byte_id[256]; // of "<0x00>" ... "<0xFF>", or -1
     bool has_unk;
     text_str unk;
@@ -204,6 +209,9 @@ struct va_tokenizer {
     int64_t n_prefix, n_suffix;
 };
 
+// An empty one; path is copied.
+va_status text_create(va_ctx *ctx, const char *path, va_tokenizer **tok);
+
 // -- reading JSON ----------------------------------------------------------------------------
 
 // Calls fn for v, or for its parts when it is a Sequence (under list_key), in order. null: none.
@@ -228,6 +236,12 @@ va_status text_wrong_type(va_tokenizer *tok, const char *where, const char *expe
 const char *text_place(va_tokenizer *tok);
 #define TEXT_SHOWN(str) (int)VA_MIN((str).n, 200), (str).s // for %.*s of messages
 
+// Steps are added in their order; at most TEXT_MAX_STEPS. A Split is Isolated.
+va_status text_norm_add(va_tokenizer *tok, text_norm norm);
+va_status text_split_add_regex(va_tokenizer *tok, const char *expression);
+va_status text_split_add_bytes(va_tokenizer *tok);
+va_status text_decoder_add(va_tokenizer *tok, text_decoder decoder);
+
 va_status text_norm_read(va_tokenizer *tok, const va_json *v);
 va_status text_split_read(va_tokenizer *tok, const va_json *v);
 // The settings of Metaspace, as pre-tokenizer and as decoder.
@@ -236,6 +250,7 @@ va_status text_read_metaspace(va_tokenizer *tok, const va_json *v, const char *w
 va_status text_decoder_read(va_tokenizer *tok, const va_json *v);
 va_status text_post_read(va_tokenizer *tok, const va_json *v);
 va_status text_bpe_read(va_tokenizer *tok, const va_json *model);
+void text_bpe_find_bytes(va_tokenizer *tok); // after the vocabulary
 
 // Merges on their way into the table, in order, a block at a time; the halves live until the end.
 // Pieces outside the vocabulary are VA_ERR_FORMAT with the merge's number.
@@ -255,6 +270,16 @@ void text_merges_free(text_merges *m);
 va_status text_merges_read(va_tokenizer *tok, const va_json *merges); // model.merges
 // After the vocabulary and the normalizers.
 va_status text_added_read(va_tokenizer *tok, const va_json *added);
+va_status text_added_index(va_tokenizer *tok); // after tok->added is filled
+
+// -- reading GGUF ----------------------------------------------------------------------------
+
+// What a pre-tokenizer's name says beside the splits.
+typedef struct text_gguf_pre {
+    bool ignore_merges, add_bos, compose; // compose: NFC
+} text_gguf_pre;
+// Adds the splits that tokenizer.ggml.pre names; an unknown name is VA_ERR_UNSUPPORTED.
+va_status text_gguf_add_splits(va_tokenizer *tok, const char *name, text_gguf_pre *pre);
 
 // -- running ---------------------------------------------------------------------------------
 
