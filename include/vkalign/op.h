@@ -24,8 +24,8 @@ typedef enum va_act { VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU, VA_ACT_RELU } 
 
 // Inputs -> output, and the attributes that an op reads:
 // embed      table [n, d] f32|bf16|f16, ids [M] u32 -> [M, d]
-// linear     x [M, ...n_in], W [n_out, n_in] f32|bf16|f16, (bias [n_out]) -> [M, n_out], or
-//            [M, heads, n_out/heads] with heads > 0: y = x W' + b
+// linear     x [M, ...n_in], W [n_out, n_in] f32|bf16|f16 or quantised, (bias [n_out]) ->
+//            [M, n_out], or [M, heads, n_out/heads] with heads > 0: y = x W' + b
 // rmsnorm    x [M, (H,) n], w [n] f32|bf16|f16 -> like x:
 //            x * (w + weight_offset) / sqrt(mean x^2 + eps)
 // rope       x [M, H, D], table [T, R/2, 2] f32 of (cos, sin), T = seq_len, R <= D rotated -> like
