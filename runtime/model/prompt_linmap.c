@@ -1,8 +1,4 @@
 // The derivative of one site with respect to another at a prompt, as a linear map.
-//
-// A map from some positions only is the map from all of them with zero tangents elsewhere: its
-// tangents are scattered into, and its cotangents cut out of, a block of all rows. Both are one
-// copy, since all k vectors of a row stand together.
 // SPDX-License-Identifier: Apache-2.0
 #include "model_priv.h"
 
@@ -13,46 +9,19 @@ typedef struct prompt_map {
     va_prompt *p; // borrowed
     const prompt_site *from, *to;
     va_mode mode;
-    va_buffer *scratch; // [T, k, d] of all positions; NULL until needed
 } prompt_map;
 
-static bool takes_all_rows(const prompt_map *map) {
-    return map->from->count == map->p->seq_len;
-}
-
-// The block of all rows in scratch, and the slice of it that holds the site's rows.
-static va_status all_rows(prompt_map *map, const va_block *x, va_block *all, va_slice *part) {
-    va_status st = VA_OK;
-    const int64_t T = map->p->seq_len, row_bytes = va_block_bytes(1, x->k, x->d);
-    const int64_t bytes = va_block_bytes(T, x->k, x->d);
-    if (map->scratch && va_buffer_size(map->scratch) < bytes)
-        va_buffer_destroy(&map->scratch);
-    if (!map->scratch)
-        VA_TRY(va_buffer_create(map->p->model->gpu, bytes, "rows of the map", &map->scratch));
-    all->T = T, all->k = x->k, all->d = x->d;
-    all->mem = va_slice_at(va_buffer_all(map->scratch), 0, bytes);
-    *part = va_slice_at(all->mem, map->from->first * row_bytes, map->from->count * row_bytes);
-done:
-    return st;
-}
-
-static va_slice used_part(const va_block *x) {
-    return va_slice_at(x->mem, 0, va_block_bytes(x->T, x->k, x->d));
+// The rows of the graph's node that a site takes.
+static va_row_range site_rows(const prompt_site *s) {
+    return (va_row_range){s->first, s->count};
 }
 
 static va_status map_apply(void *self, const va_block *x, const va_block *y) {
     va_status st = VA_OK;
     prompt_map *map = self;
-    va_gpu *gpu = map->p->model->gpu;
-    va_block all = *x;
-    va_slice part;
     VA_TRY(prompt_forward(map->p));
-    if (!takes_all_rows(map)) {
-        VA_TRY(all_rows(map, x, &all, &part));
-        VA_TRY(va_gpu_fill(gpu, all.mem, 0));
-        VA_TRY(va_gpu_copy(gpu, part, used_part(x)));
-    }
-    VA_TRY(va_graph_jvp(map->p->graph, map->mode, map->from->full, map->to->node, &all, y));
+    VA_TRY(va_graph_jvp(map->p->graph, map->mode, map->from->full, site_rows(map->from),
+                        map->to->node, x, y));
 done:
     return st;
 }
@@ -60,22 +29,15 @@ done:
 static va_status map_apply_t(void *self, const va_block *y, const va_block *x) {
     va_status st = VA_OK;
     prompt_map *map = self;
-    va_block all = *x;
-    va_slice part = {0};
     VA_TRY(prompt_forward(map->p));
-    if (!takes_all_rows(map))
-        VA_TRY(all_rows(map, x, &all, &part));
-    VA_TRY(va_graph_vjp(map->p->graph, map->mode, map->to->node, y, &map->from->full, 1, &all));
-    if (!takes_all_rows(map))
-        VA_TRY(va_gpu_copy(map->p->model->gpu, used_part(x), part));
+    VA_TRY(va_graph_vjp(map->p->graph, map->mode, map->to->node, y, &map->from->full, 1,
+                        site_rows(map->from), x));
 done:
     return st;
 }
 
 static void map_destroy(void *self) {
-    prompt_map *map = self;
-    va_buffer_destroy(&map->scratch);
-    free(map);
+    free(self);
 }
 
 static va_status check_request(const va_prompt *p, int64_t from, int64_t to, va_mode mode) {
@@ -99,17 +61,15 @@ static va_status check_request(const va_prompt *p, int64_t from, int64_t to, va_
     return VA_OK;
 }
 
-// Largest block for both directions; what scatters takes room from the budget as well.
+// Largest block for both directions.
 static va_status largest_k(const prompt_map *map, int64_t budget_bytes, int64_t *k) {
     const va_prompt *p = map->p;
     const int64_t range = va_gpu_get_info(p->model->gpu)->max_range_bytes;
-    const int64_t width = map->from->width;
     int64_t best = INT64_MAX;
     for (int pass = VA_JVP; pass <= VA_VJP; pass++)
-        best = VA_MIN(best, va_graph_max_k(p->graph, (va_pass)pass, map->mode, map->from->full,
-                                           map->to->node, range, budget_bytes));
-    if (!takes_all_rows(map))
-        best = VA_MIN(best, budget_bytes / VA_MAX(1, va_block_bytes(p->seq_len, 1, width)));
+        best =
+            VA_MIN(best, va_graph_max_k(p->graph, (va_pass)pass, map->mode, &map->from->full, 1,
+                                        site_rows(map->from), map->to->node, range, budget_bytes));
     *k = best;
     if (best >= 1)
         return VA_OK;
