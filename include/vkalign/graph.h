@@ -37,6 +37,8 @@ va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1);
 // f32, bf16 and f16 may stand for each other when bound; a quantised dtype must be said here, and
 // only ops that take one may read it.
 void va_graph_weight_dtype(va_graph *g, va_node weight, va_dtype dtype);
+// Whether all ops that read the weight so far take it in this dtype.
+bool va_graph_weight_takes(const va_graph *g, va_node weight, va_dtype dtype);
 // A table of f32 or u32; data (product of shape) is copied.
 va_node va_graph_const(va_graph *g, const char *name, va_dtype dtype, int n_dim,
                        const int64_t *shape, const void *data);
