@@ -5,11 +5,13 @@
 NAME.tokenizer.json has the components, expressions and flags of the model's own file; NAME.json is
 what HF tokenizers makes of many texts: `text`, `add_special`, `ids` and, where they are not the text
 again, `decoded` and `decoded_skip_special`. Where llama.cpp knows the pre-tokenizer by name,
-NAME.gguf is the same vocabulary as its converter writes it, held to the same ids.
+NAME.gguf is the same vocabulary as its converter writes it, held to the same ids. cuts-NAME has
+no merges and a space put before every piece, so that its ids show where random texts were cut.
 """
 
 import collections
 import json
+import random
 
 import gguf
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -17,7 +19,7 @@ from tokenizers import processors
 
 from fixture_files import fixture_dir, write_json
 from make_tokenizer import joined
-from tokenizer_texts import CASES, CORPUS, FAMILY_CASES
+from tokenizer_texts import CASES, CORPUS, CUT_CHARACTERS, FAMILY_CASES
 
 SPACE = "\u2581"
 MERGES = 180
@@ -127,6 +129,9 @@ FAMILIES = {
                  "model": {"byte_fallback": True, "fuse_unk": True, "unk_token": "<unk>"}},
 }
 
+CUTS = {"qwen2": (QWEN2,), "o200k": (O200K,), "gpt2": (GPT2,), "deepseek-v3": DEEPSEEK_V3,
+        "deepseek-llm": DEEPSEEK_LLM}
+
 
 def words(family):
     """Counted words of the corpus, as tuples of characters."""
@@ -222,9 +227,28 @@ def case(tokenizer, text, special):
     return row
 
 
+def write_cuts(folder, rng, name, expressions):
+    """A tokenizer that shows its cuts, and random texts."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    splits = [pre_tokenizers.Split(Regex(e), "isolated") for e in expressions]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        splits + [pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    value = json.loads(tokenizer.to_str())
+    path = folder / f"cuts-{name}.tokenizer.json"
+    path.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
+    texts = ["".join(rng.choices(CUT_CHARACTERS, k=rng.randrange(4, 16))) for _ in range(100)]
+    rows = ",\n".join(json.dumps(case(tokenizer, t, False), ensure_ascii=False) for t in texts)
+    (folder / f"cuts-{name}.json").write_text("[\n" + rows + "\n]\n", encoding="utf-8")
+
+
 def main():
     """Write all families."""
     folder = fixture_dir("tokenizer-families")
+    rng = random.Random(0)
+    for name, expressions in CUTS.items():
+        write_cuts(folder, rng, name, expressions)
     for name, family in FAMILIES.items():
         tokenizer, merges, ids = build(family)
         value = json.loads(tokenizer.to_str())

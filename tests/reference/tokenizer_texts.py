@@ -127,3 +127,11 @@ FAMILY_CASES = (
     "\u1100\u1161\u11a8 \uac01 \u212b \u2126 \ufb01 \u1e9b\u0323 \u0344", "\ufb13\U00010400\U00010428\U0001e900",
     "\U0001d400\U0001d7ce \U00020000\U0002f800 \U000e0001", "the the the " * 6, "abcdefghijklmnopqrstuvwxyz" * 3,
 )
+
+# Where the classes of those expressions begin and end; all in Unicode since version 12 or before.
+CUT_CHARACTERS = (
+    "aAbBsStTrReEvVmMlLdD0192 \t\n\r''.,!?/-_$+<^|~`()[]{}\"\\  '' \n\u00e9\u00c9\u00df\u017f\u0130"
+    "\u0131\u01c5\u02b0\u00aa\u00ba\u0663\u0968\u00bd\u00b2\u2167\u2460\u6982\u3042\u30a2\u30fc\uac00"
+    "\uff71\uff21\uff41\uff11\u0301\u0323\u200d\u200b\ufeff\u180e\u001c\u0085\u00a0\u2028\u3000\u2003"
+    "\u00ad\u0001\u007f\u2019\u2026\u3002\u3001\U0001f642\U0001f3fd\u2764\ufe0f\U0001d518\U00010400"
+    "\U00020000\ue000\u0e33\u093f\u20e3\u212a\ufb01\u03a9\u13a0\u10d0\u0640\u05d0")

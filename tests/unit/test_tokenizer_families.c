@@ -97,10 +97,26 @@ static void from_gguf(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        BOTH("qwen2"),       BOTH("deepseek-r1-qwen"), BOTH("llama3"),   BOTH("olmo2"),
-        JSON("phi4"),        BOTH("phi4-mini"),        BOTH("tekken"),   BOTH("smollm"),
-        JSON("neox"),        JSON("roberta"),          JSON("bert"),     BOTH("default"),
-        BOTH("deepseek-v3"), BOTH("deepseek-llm"),     JSON("mistral3"),
+        BOTH("qwen2"),
+        BOTH("deepseek-r1-qwen"),
+        BOTH("llama3"),
+        BOTH("olmo2"),
+        JSON("phi4"),
+        BOTH("phi4-mini"),
+        BOTH("tekken"),
+        BOTH("smollm"),
+        JSON("neox"),
+        JSON("roberta"),
+        JSON("bert"),
+        BOTH("default"),
+        BOTH("deepseek-v3"),
+        BOTH("deepseek-llm"),
+        JSON("mistral3"),
+        JSON("cuts-qwen2"),
+        JSON("cuts-o200k"),
+        JSON("cuts-gpt2"),
+        JSON("cuts-deepseek-v3"),
+        JSON("cuts-deepseek-llm"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
