@@ -270,7 +270,8 @@ void text_merges_free(text_merges *m);
 va_status text_merges_read(va_tokenizer *tok, const va_json *merges); // model.merges
 // After the vocabulary and the normalizers.
 va_status text_added_read(va_tokenizer *tok, const va_json *added);
-va_status text_added_index(va_tokenizer *tok); // after tok->added is filled
+// Once tok->added is filled; normalises the contents of those that are `normalized`.
+va_status text_added_index(va_tokenizer *tok);
 
 // -- reading GGUF ----------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 // test_tokenizer_families.c: tokenizers in the form of well-known models' give the ids and texts of
-// HF tokenizers, from tokenizer.json and from GGUF.
-// libs: va_text
-// SPDX-License-Identifier: Apache-2.0
+// HF tokenizers, from tokenizer.json and from GGUF; SentencePiece's from GGUF those of
+// sentencepiece. libs: va_text SPDX-License-Identifier: Apache-2.0
 #include "test_support.h"
 
 #include "vkalign/text.h"
@@ -15,9 +14,9 @@ typedef struct fixture {
 } fixture;
 
 static const char *fixture_path(char path[VA_TEST_PATH], const char *name, const char *suffix) {
-    char dir[VA_TEST_PATH], file[VA_TEST_PATH];
-    snprintf(file, sizeof file, "%s%s", name, suffix);
-    return va_test_join(path, va_test_fixture(dir, "tokenizer-families"), file);
+    char file[VA_TEST_PATH];
+    snprintf(file, sizeof file, "tokenizer-%s%s", name, suffix);
+    return va_test_fixture(path, file);
 }
 
 static void load_tokenizer(fixture *f, bool from_gguf) {
@@ -38,6 +37,8 @@ static void check_decoded(const fixture *f, const va_json *c, const char *key, c
     const va_json *v = va_json_get(c, key);
     const char *expected = va_json_as_string(v ? v : va_json_get(c, "text"));
     char *text = NULL;
+    if (v && va_json_is_null(v)) // the other implementation does not say
+        return;
     assert_non_null(expected);
     assert_ok(f->ctx, va_tokenizer_decode(f->tok, f->arena, ids, n, skip_special, &text));
     if (strcmp(text, expected) != 0)
@@ -89,11 +90,10 @@ static void from_gguf(void **state) {
 }
 
 #define JSON(name)                                                                                 \
-    { name, from_json, NULL, NULL, name }
-#define BOTH(name)                                                                                 \
-    JSON(name), {                                                                                  \
-        name ".gguf", from_gguf, NULL, NULL, name                                                  \
-    }
+    { name, from_json, NULL, NULL, "families/" name }
+#define GGUF(folder, name)                                                                         \
+    { name ".gguf", from_gguf, NULL, NULL, folder "/" name }
+#define BOTH(name) JSON(name), GGUF("families", name)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -117,6 +117,9 @@ int main(void) {
         JSON("cuts-gpt2"),
         JSON("cuts-deepseek-v3"),
         JSON("cuts-deepseek-llm"),
+        GGUF("spm", "prefix"),
+        GGUF("spm", "plain"),
+        GGUF("spm", "unknown"),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
