@@ -3,7 +3,7 @@
 // The leftmost match wins, and of those the longest; tokens with `normalized` are searched for in
 // the normalised text, the others in the raw text.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 // Semantics as in llama.cpp with special tokens parsed: control, unknown and user-defined tokens
 // are found first; "llama" puts a space before every stretch between them.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <math.h>
 #include <string.h>

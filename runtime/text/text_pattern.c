@@ -3,7 +3,7 @@
 // tokenizer.json's expressions are written for Oniguruma. PCRE2 reads them alike when told that
 // ^ and $ are of lines and that a newline is \n; what the two read differently is refused.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -1,6 +1,6 @@
 // text_post.c: the post-processors: which ids go before and after a text.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 
