@@ -35,6 +35,9 @@ va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char he
 // Sets the device; before the first prompt. gpu is borrowed.
 va_status va_model_attach(va_model *model, va_gpu *gpu);
 
+// The tokenizer alone, without a configuration or weights: of a folder's tokenizer.json, of that
+// file itself, or of a FILE.gguf (which may hold nothing else).
+va_status va_model_load_tokenizer(va_ctx *ctx, const char *path, va_tokenizer **tok);
 // Token ids of text with the tokenizer's special tokens; a model without a tokenizer is
 // VA_ERR_USAGE. concept (NULL: none) is found in the text and its tokens' range returned in
 // first/count (count 0 when not found).

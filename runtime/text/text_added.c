@@ -3,7 +3,7 @@
 // The leftmost match wins, and of those the longest; tokens with `normalized` are searched for in
 // the normalised text, the others in the raw text.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 
@@ -88,8 +88,6 @@ static va_status read_token(va_tokenizer *tok, const va_json *v, text_added_toke
     VA_TRY(text_get_bool(tok, v, where, "normalized", !special, &t->normalized));
     if (special)
         tok->vocab.flags[t->id] |= TEXT_IS_SPECIAL;
-    if (t->normalized)
-        VA_TRY(normalise_content(tok, &t->content));
 done:
     return st;
 }
@@ -97,8 +95,12 @@ done:
 va_status text_added_index(va_tokenizer *tok) {
     va_status st = VA_OK;
     int64_t n = tok->n_added, raw_bytes = 0, normalized_bytes = 0;
-    for (int64_t i = 0; i < n; i++)
-        *(tok->added[i].normalized ? &normalized_bytes : &raw_bytes) += tok->added[i].content.n;
+    for (int64_t i = 0; i < n; i++) {
+        text_added_token *t = &tok->added[i];
+        if (t->normalized)
+            VA_TRY(normalise_content(tok, &t->content));
+        *(t->normalized ? &normalized_bytes : &raw_bytes) += t->content.n;
+    }
     VA_TRY(text_pairs_init(tok, &tok->added_by_id, n));
     VA_TRY(trie_init(tok, &tok->raw_trie, raw_bytes));
     VA_TRY(trie_init(tok, &tok->normalized_trie, normalized_bytes));

@@ -2,7 +2,7 @@
 //
 // Each step maps a list of strings to a list of strings; what is left is joined.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 #include <utf8proc.h>

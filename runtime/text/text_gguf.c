@@ -2,9 +2,9 @@
 // (SentencePiece BPE).
 //
 // Semantics as in llama.cpp with special tokens parsed: control, unknown and user-defined tokens
-// are found in the raw text first; "llama" puts a space before every stretch between them.
+// are found first; "llama" puts a space before every stretch between them.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,6 +18,7 @@ typedef struct source {
     va_tokenizer *tok;
     const va_gguf *g;
     const va_gguf_value *tokens, *types, *scores, *merges; // NULL when absent
+    bool user_normalized; // user-defined tokens are found once spaces are U+2581
 } source;
 
 static va_status wrong(const source *s, const char *key, const char *expected,
@@ -159,7 +160,9 @@ static va_status read_added(const source *s) {
         VA_TRY(type_of(s, id, &type));
         if (tok->vocab.token[id].s && is_found_first(type))
             tok->added[n++] =
-                (text_added_token){.content = tok->vocab.token[id], .id = (int32_t)id};
+                (text_added_token){.content = tok->vocab.token[id],
+                                   .id = (int32_t)id,
+                                   .normalized = s->user_normalized && type == TYPE_USER_DEFINED};
     }
     VA_TRY(text_added_index(tok));
 done:
@@ -230,7 +233,7 @@ done:
     return st;
 }
 
-static va_status read_llama(const source *s) {
+static va_status read_llama(source *s) {
     static const char SPACE[] = "\xE2\x96\x81"; // U+2581
     const text_str space = {" ", 1}, escaped = {SPACE, 3};
     va_status st = VA_OK;
@@ -254,6 +257,7 @@ static va_status read_llama(const source *s) {
     if (prefix)
         VA_TRY(text_decoder_add(
             tok, (text_decoder){.kind = TEXT_DECODE_STRIP, .content = space, .start = 1}));
+    s->user_normalized = !prefix; // as sentencepiece; a prefix comes before each stretch of text
     VA_TRY(read_scores(s));
     VA_TRY(get_id(s, KEY("unknown_token_id"), 0, &unk));
     tok->bpe.byte_fallback = true;

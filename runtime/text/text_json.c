@@ -1,6 +1,6 @@
 // text_json.c: reading the parts of tokenizer.json, with messages that name the place.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 

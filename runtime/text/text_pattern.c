@@ -3,7 +3,7 @@
 // tokenizer.json's expressions are written for Oniguruma. PCRE2 reads them alike when told that
 // ^ and $ are of lines and that a newline is \n; what the two read differently is refused.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -23,19 +23,53 @@ void text_pattern_free(text_pattern *p) {
     p->regex = NULL; // arena-owned
 }
 
+// White space as Oniguruma has it: to PCRE2, \s also means U+180E, which is none since Unicode 6.3.
+#define SPACE                                                                                      \
+    "\\x09-\\x0D\\x20\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}"        \
+    "\\x{205F}\\x{3000}"
+
+// Writes the expression with \s and \S spelt out.
+static void spell_spaces(const char *re, va_strbuf *out) {
+    bool in_class = false;
+    for (const char *c = re; *c; c++) {
+        if (*c == '\\' && c[1]) {
+            c++;
+            if (*c == 's')
+                va_strbuf_puts(out, in_class ? SPACE : "[" SPACE "]");
+            else if (*c == 'S')
+                va_strbuf_puts(out, in_class ? "\\S\\x{180E}" : "[^" SPACE "]");
+            else
+                va_strbuf_append(out, c - 1, 2);
+            continue;
+        }
+        va_strbuf_append(out, c, 1);
+        if (in_class) {
+            in_class = *c != ']';
+        } else if (*c == '[') {
+            in_class = true;
+            if (c[1] == '^')
+                va_strbuf_append(out, ++c, 1);
+            if (c[1] == ']') // literal there
+                va_strbuf_append(out, ++c, 1);
+        }
+    }
+}
+
 va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const char *where,
                                text_pattern *p) {
     va_status st = VA_OK;
     int code = 0;
     PCRE2_SIZE at = 0;
+    va_strbuf spelt = {0};
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     VA_TRY_ALLOC(tok->ctx, p->regex, VA_NEW(tok->arena, text_regex));
-    if (!context) {
+    spell_spaces(expression, &spelt);
+    if (!context || spelt.failed || !spelt.data) {
         st = text_out_of_memory(tok);
         goto done;
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    p->regex->code = pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED,
+    p->regex->code = pcre2_compile((PCRE2_SPTR)spelt.data, (PCRE2_SIZE)spelt.len,
                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &code, &at, context);
     if (!p->regex->code) {
         PCRE2_UCHAR text[256];
@@ -49,6 +83,7 @@ va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const 
         st = text_out_of_memory(tok);
 done:
     pcre2_compile_context_free(context);
+    va_strbuf_free(&spelt);
     return st;
 }
 

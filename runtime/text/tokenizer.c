@@ -1,6 +1,6 @@
 // tokenizer.c: loading a tokenizer.json, and the way of a text through it.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -241,6 +241,19 @@ static void test_tokenize(void **state) {
     va_json_free(&file);
 }
 
+// A vocabulary alone is enough.
+static void test_tokenize_gguf(void **state) {
+    (void)state;
+    va_json *doc = parse_out(run_ok("tokenize --json --model " VA_FIXTURES
+                                    "/tokenizer-spm/prefix.gguf --text 'concept<s>'"));
+    const va_json *token = va_json_first(va_json_get(doc, "tokens"));
+    assert_string_equal(va_json_as_string(token), "<s>");
+    assert_string_equal(va_json_as_string(va_json_next(token)), "\xE2\x96\x81"
+                                                                "concept");
+    assert_int_equal(va_json_count(va_json_get(doc, "ids")), 3);
+    va_json_free(&doc);
+}
+
 // The fixture's first prompt as --ids, and its tensor of a name.
 static const char *fixture_ids(va_safetensors *expected, char text[256]) {
     const va_file_tensor *t = va_safetensors_find(expected, "p0.ids");
@@ -453,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_inspect),
         cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_tokenize_gguf),
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_jacobian_and_svd),
         cmocka_unit_test(test_svd_of_matrix),
