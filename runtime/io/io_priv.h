@@ -31,6 +31,7 @@ typedef struct va_io_json_scan {
     int64_t at;       // where reading stopped: the fault, or the key that was sought
     char what[128];   // the fault
     int64_t n_keys;   // keys passed so far, in the order of the text
+    int64_t n_values; // values begun so far
     int depth;
 } va_io_json_scan;
 // true when the text is one JSON document within the limits. With want_key >= 0: stops there.

@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 256, MAX_NUMBER_CHARS = 63 }; // the latter is cJSON's buffer
+enum {
+    MAX_DEPTH = 256,
+    MAX_NUMBER_CHARS = 63, // cJSON's buffer
+    MAX_VALUES = 1 << 24,  // cJSON takes about 80 bytes for each, so "[0,0,..." 40 times its size
+};
 
 static bool fault(va_io_json_scan *s, const char *what) {
     snprintf(s->what, sizeof s->what, "%s", what);
@@ -188,6 +192,8 @@ static bool scan_items(va_io_json_scan *s, bool object) {
 static bool scan_value(va_io_json_scan *s) {
     bool ok;
     skip_space(s);
+    if (++s->n_values > MAX_VALUES)
+        return fault(s, "more than 16777216 values");
     switch (s->text[s->at]) {
     case '{':
         ok = scan_items(s, true);

@@ -59,6 +59,7 @@ va_status text_get_string(va_tokenizer *tok, const va_json *obj, const char *whe
 va_status text_each_step(va_tokenizer *tok, const va_json *v, const char *list_key,
                          const char *where, text_step_fn fn) {
     va_status st = VA_OK;
+    va_strbuf place = {0};
     if (!v || va_json_is_null(v))
         return VA_OK;
     if (!va_json_is_object(v))
@@ -78,13 +79,15 @@ va_status text_each_step(va_tokenizer *tok, const va_json *v, const char *list_k
                        where, list_key, list ? va_json_type(list) : "nothing");
     int64_t i = 0;
     for (const va_json *item = va_json_first(list); item; item = va_json_next(item), i++) {
-        char *place = va_arena_printf(tok->arena, "%s.%s[%lld]", where, list_key, (long long)i);
-        if (!place)
-            return text_out_of_memory(tok);
+        place.len = 0;
+        va_strbuf_printf(&place, "%s.%s[%lld]", where, list_key, (long long)i);
+        if (place.failed)
+            VA_TRY(text_out_of_memory(tok));
         if (va_json_is_null(item))
-            return text_wrong_type(tok, place, "an object", item);
-        VA_TRY(text_each_step(tok, item, list_key, place, fn));
+            VA_TRY(text_wrong_type(tok, place.data, "an object", item));
+        VA_TRY(text_each_step(tok, item, list_key, place.data, fn));
     }
 done:
+    va_strbuf_free(&place);
     return st;
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Seeds for the fuzz targets: small inputs that together use all of what each parser reads.
 
-Run without arguments; writes seed_* in tests/fuzz/corpus/<target>. Inputs that once found a bug
-stand beside them under other names and are left alone. Needs Python alone.
+Run without arguments; writes seed_* in tests/fuzz/corpus/<target>, and hostile_*: what once cost
+without end, or broke a promise. Inputs that a fuzzer found stand beside them under other names and
+are left alone. Needs Python alone.
 """
 # SPDX-License-Identifier: Apache-2.0
 import json
@@ -12,10 +13,10 @@ from pathlib import Path
 CORPUS = Path(__file__).resolve().parent.parent / "fuzz" / "corpus"
 
 
-def write(target, name, data):
+def write(target, name, data, prefix="seed"):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"seed_{name}").write_bytes(data if isinstance(data, bytes) else data.encode())
+    (folder / f"{prefix}_{name}").write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
 def compact(value):
@@ -120,6 +121,7 @@ output: results/seed
 def make_yaml():
     for name, text in YAML.items():
         write("yaml", name, text)
+    write("yaml", "long_alias", '[&a "%s",%s]' % ("x" * 3000, ",".join(["*a"] * 300)), "hostile")
     write("experiment", "whole", EXPERIMENT)
     write("experiment", "jacobian", EXPERIMENT.replace("  m: {kind: mlp, site: \"norm:{layer}@last\","
                                                        " hidden: [4, 2], epochs: 1, batch: 2}\n", "")
@@ -203,6 +205,24 @@ def make_tokenizer():
     write("tokenizer", "plain", compact(plain))
 
 
+def make_hostile_tokenizer():
+    model = bpe(["a", "b", "ab"], ["a b"], unk_token="b")
+    tenfold = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10}
+    bos = {"type": "TemplateProcessing", "special_tokens": {"b": {"ids": [1] * 16}},
+           "single": [{"SpecialToken": {"id": "b"}}, {"Sequence": {"id": "A"}}]}
+    hostile = {
+        "normalizer": {"normalizer": sequence("normalizers", *[tenfold] * 12)},
+        "bytes": {"pre_tokenizer": sequence("pretokenizers", *[{"type": "ByteLevel"}] * 40)},
+        "decoder": {"decoder": sequence("decoders", *[tenfold] * 12)},
+        "backtrack": {"pre_tokenizer": {"type": "Split", "behavior": "Isolated",
+                                        "pattern": {"Regex": "(a|a)*[cd]"}}},
+        "half_character": {"pre_tokenizer": {"type": "Split", "behavior": "Isolated",
+                                             "pattern": {"Regex": "\\C"}}},
+        "templates": {"post_processor": sequence("processors", *[bos] * 5)}}
+    for name, parts in hostile.items():
+        write("tokenizer", name, compact({**parts, "model": model}), "hostile")
+
+
 # -- config ----------------------------------------------------------------------------------------
 
 
@@ -229,6 +249,7 @@ def main():
     make_npy()
     make_yaml()
     make_tokenizer()
+    make_hostile_tokenizer()
     make_config()
 
 

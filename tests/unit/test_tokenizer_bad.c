@@ -114,6 +114,8 @@ static const struct {
     {PRE(SPLIT("{\"Regex\":\"(a\"}")), VA_ERR_FORMAT, "cannot read the expression '(a'"},
     {PRE(SPLIT("{\"Regex\":\"a{2}+\"}")), VA_ERR_UNSUPPORTED, "'}+' at byte 3"},
     {PRE(SPLIT("{\"Regex\":\"\\\\w+\"}")), VA_ERR_UNSUPPORTED, "'\\w' at byte 0"},
+    {PRE(SPLIT("{\"Regex\":\"\\\\C\"}")), VA_ERR_UNSUPPORTED,
+     "'\\C' at byte 0"}, // half a character
     {PRE(SPLIT("{\"Regex\":\"[a[b]]\"}")), VA_ERR_UNSUPPORTED, "'[b' at byte 2"},
     {PRE(SPLIT("{\"Regex\":\"[a&&b]\"}")), VA_ERR_UNSUPPORTED, "'&&' at byte 2"},
     {PRE(SPLIT("{\"String\":\"a\",\"Regex\":\"a\"}")), VA_ERR_FORMAT, "one of String and Regex"},
