@@ -55,9 +55,10 @@ bool va_site_precedes(const va_site *from, const va_site *to);
 
 // -- configuration ----------------------------------------------------------------------------
 
-typedef struct va_arch va_arch; // a family
+typedef struct va_arch va_arch;                 // a family
+typedef struct va_arch_decoder va_arch_decoder; // what its blocks are made of
 
-// What every family has; families keep their own fields behind `family_config`.
+// What every family has; what their blocks are made of stands behind `decoder`.
 typedef struct va_arch_config {
     const va_arch *arch;
     const char *family;     // "gemma3"
@@ -65,9 +66,10 @@ typedef struct va_arch_config {
     int64_t n_layer, d_model, n_head, n_kv_head, d_head, d_ff, vocab_size, max_context;
     int32_t bos_id; // -1: none
     bool tied_embeddings;
-    const char *embed_weight;   // checkpoint name of the embedding table [V, d]
+    bool is_gguf;               // weights come from a GGUF file
+    const char *embed_weight;   // graph weight name of the embedding table [V, d]
     const char *unembed_weight; // of the unembedding [V, d]; the same when tied
-    const void *family_config;
+    const va_arch_decoder *decoder;
 } va_arch_config;
 
 // Reads config.json (root may be a multimodal one with text_config inside). VA_ERR_UNSUPPORTED for
@@ -95,12 +97,25 @@ va_status va_arch_build(va_ctx *ctx, va_graph *g, const va_arch_config *config,
                         va_node *nodes);
 // Rows x [*, d] after the final norm to logits [*, V], with the final softcap.
 va_node va_arch_unembed(va_graph *g, const va_arch_config *config, va_node x);
-// Other spellings of a graph weight's name in checkpoint files: i-th candidate, NULL at the end.
-// Candidate 0 is the name itself; returned strings live in arena.
-const char *va_arch_weight_alias(const va_arch_config *config, va_arena *arena, const char *name,
-                                 int64_t i);
-// Parameters of n_blocks blocks, in elements.
-int64_t va_arch_block_params(const va_arch_config *config, int64_t n_blocks);
+
+// Where a graph weight [n_rows, n] or [n_rows] may stand in a file: row r is row
+// va_arch_source_row(s, r) of the tensor `name`, which has n_rows rows of n. Fused tensors hold
+// several weights, transposed ones are stored [n, n_rows].
+typedef struct va_arch_source {
+    const char *name;
+    int64_t n_rows;               // of the file's tensor
+    int64_t first, chunk, stride; // row r: first + r / chunk * stride + r % chunk
+    int64_t paired;               // > 0: within each so many rows, rows r and r + paired/2 are
+                                  // neighbours in the file
+    bool transposed;
+} va_arch_source;
+enum { VA_ARCH_MAX_SOURCES = 12 };
+// The candidates in order of preference; returns their number. Names live in arena.
+int64_t va_arch_sources(const va_arch_config *config, va_arena *arena, const char *name,
+                        int64_t n_rows, va_arch_source out[VA_ARCH_MAX_SOURCES]);
+int64_t va_arch_source_row(const va_arch_source *s, int64_t r);
+// Whether the weight's rows stand together and in order.
+bool va_arch_source_is_plain(const va_arch_source *s, int64_t n_rows);
 // One line on what differs between blocks ("5 sliding (window 1024) : 1 full attention"), returns
 // buf.
 const char *va_arch_layer_text(const va_arch_config *config, char buf[256]);

@@ -33,9 +33,9 @@ va_node va_graph_input(va_graph *g, const char *name, va_dtype dtype, int n_dim,
 // A weight, bound later by name: [n0] or [n0, n1] (n1 = 0: one dimension). The same name gives the
 // same node; a different shape is then an error.
 va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1);
-// A table; data (f32, product of shape) is copied.
-va_node va_graph_const(va_graph *g, const char *name, int n_dim, const int64_t *shape,
-                       const float *data);
+// A table of f32 or u32; data (product of shape) is copied.
+va_node va_graph_const(va_graph *g, const char *name, va_dtype dtype, int n_dim,
+                       const int64_t *shape, const void *data);
 // An op's output. in: up to VA_OP_MAX_IN nodes, VA_NODE_NONE where an optional one is absent.
 // name is for messages and timing and is copied.
 va_node va_graph_op(va_graph *g, va_op_id op, const va_op_attr *attr, const va_node *in,

@@ -1,4 +1,4 @@
-// io.h: files and formats: YAML with places, JSON, safetensors, npy, atomic writes, SHA-256.
+// io.h: files and formats: YAML with places, JSON, safetensors, GGUF, npy, atomic writes, SHA-256.
 // Every length, offset, count and dimension read from a file is checked before it is used.
 // Depends on base.h only.
 // SPDX-License-Identifier: Apache-2.0
@@ -13,36 +13,51 @@ extern "C" {
 
 // -- dtypes ----------------------------------------------------------------------------------
 
-// X(name, bytes per element, safetensors name)
+// X(name, elements of a block, bytes of a block, text). Plain types have blocks of one element and
+// their names in safetensors files. The others are GGUF's: packed codes with scales (runtime/io/
+// dequant.c), in rows of whole blocks.
 #define VA_DTYPE_LIST(X)                                                                           \
-    X(VA_F32, 4, "F32")                                                                            \
-    X(VA_F16, 2, "F16")                                                                            \
-    X(VA_BF16, 2, "BF16")                                                                          \
-    X(VA_F64, 8, "F64")                                                                            \
-    X(VA_I64, 8, "I64")                                                                            \
-    X(VA_I32, 4, "I32")                                                                            \
-    X(VA_I16, 2, "I16")                                                                            \
-    X(VA_I8, 1, "I8")                                                                              \
-    X(VA_U64, 8, "U64")                                                                            \
-    X(VA_U32, 4, "U32")                                                                            \
-    X(VA_U16, 2, "U16")                                                                            \
-    X(VA_U8, 1, "U8")                                                                              \
-    X(VA_BOOL, 1, "BOOL")                                                                          \
-    X(VA_F8_E4M3, 1, "F8_E4M3")                                                                    \
-    X(VA_F8_E5M2, 1, "F8_E5M2")
+    X(VA_F32, 1, 4, "F32")                                                                         \
+    X(VA_F16, 1, 2, "F16")                                                                         \
+    X(VA_BF16, 1, 2, "BF16")                                                                       \
+    X(VA_F64, 1, 8, "F64")                                                                         \
+    X(VA_I64, 1, 8, "I64")                                                                         \
+    X(VA_I32, 1, 4, "I32")                                                                         \
+    X(VA_I16, 1, 2, "I16")                                                                         \
+    X(VA_I8, 1, 1, "I8")                                                                           \
+    X(VA_U64, 1, 8, "U64")                                                                         \
+    X(VA_U32, 1, 4, "U32")                                                                         \
+    X(VA_U16, 1, 2, "U16")                                                                         \
+    X(VA_U8, 1, 1, "U8")                                                                           \
+    X(VA_BOOL, 1, 1, "BOOL")                                                                       \
+    X(VA_F8_E4M3, 1, 1, "F8_E4M3")                                                                 \
+    X(VA_F8_E5M2, 1, 1, "F8_E5M2")                                                                 \
+    X(VA_Q8_0, 32, 34, "Q8_0")                                                                     \
+    X(VA_Q4_0, 32, 18, "Q4_0")                                                                     \
+    X(VA_Q4_K, 256, 144, "Q4_K")                                                                   \
+    X(VA_Q5_K, 256, 176, "Q5_K")                                                                   \
+    X(VA_Q6_K, 256, 210, "Q6_K")
 typedef enum va_dtype {
-#define VA_X(name, bytes, text) name,
+#define VA_X(name, block, bytes, text) name,
     VA_DTYPE_LIST(VA_X)
 #undef VA_X
 } va_dtype;
-int64_t va_dtype_bytes(va_dtype t);
+#define VA_X(name, block, bytes, text) +1
+enum { VA_DTYPE_COUNT = 0 VA_DTYPE_LIST(VA_X) };
+#undef VA_X
+int64_t va_dtype_block(va_dtype t);  // elements of a block
+int64_t va_dtype_bytes(va_dtype t);  // bytes of a block: of an element for plain types
+bool va_dtype_quantised(va_dtype t); // blocks of several elements
+// Bytes of n elements; -1 on overflow, for negative n and for a part of a block.
+int64_t va_dtype_size(va_dtype t, int64_t n);
 const char *va_dtype_name(va_dtype t);
 
 float va_bf16_to_f32(uint16_t h);
 float va_f16_to_f32(uint16_t h);
 uint16_t va_f32_to_f16(float f);  // round to nearest even
 uint16_t va_f32_to_bf16(float f); // round to nearest even, NaN stays NaN
-// dst[i] = (float)src[i]; dtype is one of VA_F32, VA_F16, VA_BF16, VA_F64.
+// dst[i] = (float)src[i]; dtype is one of VA_F32, VA_F16, VA_BF16, VA_F64 or quantised, n then a
+// whole number of blocks.
 void va_convert_to_f32(float *dst, const void *src, va_dtype dtype, int64_t n);
 
 // -- YAML ------------------------------------------------------------------------------------
@@ -155,7 +170,7 @@ void va_sha256_update(va_sha256 *h, const void *data, int64_t size_bytes);
 void va_sha256_finish(va_sha256 **h, char hex[65]); // frees
 va_status va_file_sha256(va_ctx *ctx, const char *path, char hex[65]);
 
-// -- safetensors -----------------------------------------------------------------------------
+// -- tensors in files ------------------------------------------------------------------------
 
 enum { VA_MAX_DIM = 8 };
 typedef struct va_file_tensor {
@@ -167,6 +182,8 @@ typedef struct va_file_tensor {
     const void *data; // into the map, possibly unaligned; valid until the file is closed
     const char *file; // path of the file that holds it
 } va_file_tensor;
+
+// -- safetensors -----------------------------------------------------------------------------
 
 typedef struct va_safetensors va_safetensors;
 // One .safetensors file: header length, JSON, offsets, overlap, coverage, dtype and shape products
@@ -184,6 +201,50 @@ const char *va_safetensors_metadata(const va_safetensors *st, const char *key);
 // memory, size from the shape). meta is n_meta pairs {key, value}.
 va_status va_safetensors_write(va_ctx *ctx, const char *path, const va_file_tensor *entries,
                                int64_t n, const char *const (*meta)[2], int64_t n_meta);
+
+// -- GGUF ------------------------------------------------------------------------------------
+
+// A GGUF file, version 2 or 3, little-endian, in a map: metadata and tensors. The whole header is
+// checked before anything is used (VA_ERR_FORMAT: file, byte, what, expected, got). Refused with
+// VA_ERR_UNSUPPORTED: other versions, big-endian files, arrays of arrays, tensor types that are not
+// in VA_DTYPE_LIST. Shapes are row-major, GGUF's dimensions reversed.
+typedef struct va_gguf va_gguf;
+va_status va_gguf_open(va_ctx *ctx, const char *path, va_gguf **g);
+void va_gguf_close(va_gguf **g);
+int64_t va_gguf_count(const va_gguf *g);
+const va_file_tensor *va_gguf_at(const va_gguf *g, int64_t i); // sorted by name
+const va_file_tensor *va_gguf_find(const va_gguf *g, const char *name);
+
+typedef enum va_gguf_kind {
+    VA_GGUF_NONE, // of NULL, the value of an absent key
+    VA_GGUF_UINT,
+    VA_GGUF_INT,
+    VA_GGUF_FLOAT,
+    VA_GGUF_BOOL,
+    VA_GGUF_STRING,
+    VA_GGUF_ARRAY
+} va_gguf_kind;
+// A value of the metadata; immutable, owned by the file. NULL is taken everywhere.
+typedef struct va_gguf_value va_gguf_value;
+int64_t va_gguf_key_count(const va_gguf *g);
+const char *va_gguf_key_at(const va_gguf *g, int64_t i);             // sorted
+const va_gguf_value *va_gguf_get(const va_gguf *g, const char *key); // NULL when absent
+va_gguf_kind va_gguf_value_kind(const va_gguf_value *v);
+const char *va_gguf_type_text(const va_gguf_value *v); // "UINT32", "ARRAY of STRING", "nothing"
+// Scalars: false or NULL for arrays and other kinds.
+bool va_gguf_as_int(const va_gguf_value *v, int64_t *out);   // UINT and INT up to INT64_MAX
+bool va_gguf_as_double(const va_gguf_value *v, double *out); // finite FLOAT; exact UINT and INT
+bool va_gguf_as_bool(const va_gguf_value *v, bool *out);
+const char *va_gguf_as_string(const va_gguf_value *v); // NULL too with a NUL or invalid UTF-8 in it
+// Arrays of one kind (not VA_GGUF_ARRAY). Every access takes constant time; false when i or the
+// kind is wrong. A scalar is read as an array of one.
+int64_t va_gguf_length(const va_gguf_value *v); // 0 of NULL
+va_gguf_kind va_gguf_element_kind(const va_gguf_value *v);
+bool va_gguf_int_at(const va_gguf_value *v, int64_t i, int64_t *out);
+bool va_gguf_number_at(const va_gguf_value *v, int64_t i, double *out); // as it stands, also NaN
+bool va_gguf_bool_at(const va_gguf_value *v, int64_t i, bool *out);
+// n bytes of any values, in the map and without a NUL behind them.
+bool va_gguf_string_at(const va_gguf_value *v, int64_t i, const char **s, int64_t *n);
 
 // -- npy -------------------------------------------------------------------------------------
 

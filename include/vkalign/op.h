@@ -15,24 +15,37 @@
 extern "C" {
 #endif
 
-// exact differentiates everything. detached freezes at their forward values: 1/rms of a norm, the
-// attention probabilities, act(gate) of a gated MLP, tanh(x/c)/(x/c) of a softcap
-// (J. R. Golden, arXiv 2505.24293).
+// exact differentiates everything. detached freezes at their forward values: 1/rms or 1/std of a
+// norm, the attention probabilities, act(gate) of a gated MLP, tanh(x/c)/(x/c) of a softcap (J. R.
+// Golden, arXiv 2505.24293).
 typedef enum va_mode { VA_EXACT, VA_DETACHED } va_mode;
 typedef enum va_pass { VA_FORWARD, VA_JVP, VA_VJP } va_pass;
-typedef enum va_act { VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU, VA_ACT_RELU } va_act;
+// The second row: the factor f(x) / x of the activation above it.
+typedef enum va_act {
+    VA_ACT_GELU_TANH,
+    VA_ACT_GELU,
+    VA_ACT_SILU,
+    VA_ACT_RELU,
+    VA_ACT_PHI_TANH,
+    VA_ACT_PHI,
+    VA_ACT_SIGMOID,
+    VA_ACT_STEP
+} va_act;
 
 // Inputs -> output, and the attributes that an op reads:
 // embed      table [n, d] f32|bf16|f16, ids [M] u32 -> [M, d]
 // linear     x [M, ...n_in], W [n_out, n_in] f32|bf16|f16, (bias [n_out]) -> [M, n_out], or
 //            [M, heads, n_out/heads] with heads > 0: y = x W' + b
-// rmsnorm    x [M, (H,) n], w [n] f32|bf16|f16 -> like x:
-//            x * (w + weight_offset) / sqrt(mean x^2 + eps)
+// rmsnorm    x [M, (H,) n] or [M, H, D] with n = H*D, w [n] f32|bf16|f16 -> like x:
+//            x * (w + weight_offset) / sqrt(mean x^2 + eps), the mean over n
+// layernorm  x [M, n], w [n] f32|bf16|f16, (bias [n]) -> like x:
+//            (x - mean x) * w / sqrt(var x + eps) + bias
 // rope       x [M, H, D], table [T, R/2, 2] f32 of (cos, sin), T = seq_len, R <= D rotated -> like
 //            x; pairs (i, i + R/2) rotate, row m is at position m % seq_len
 // attention  q [M, H, D], k [M, G, D], v [M, G, D] -> [M, H, D]; causal within each sequence of
 //            seq_len rows; scale, window (key j seen by i when 0 <= i-j < window; 0: all), softcap
-// glu        gate [M, F], up [M, F] -> act(gate) * up
+// glu        gate [M, F], up [M, F] -> act(gate) * up; without a gate, f(x) is the glu of x and x
+//            with f's factor, which detached mode freezes
 // add        a, b of one shape -> a + b
 // scale      x -> factor * x
 // softcap    x -> softcap * tanh(x / softcap)
@@ -43,6 +56,7 @@ typedef enum va_act { VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU, VA_ACT_RELU } 
     X(VA_OP_EMBED, embed)                                                                          \
     X(VA_OP_LINEAR, linear)                                                                        \
     X(VA_OP_RMSNORM, rmsnorm)                                                                      \
+    X(VA_OP_LAYERNORM, layernorm)                                                                  \
     X(VA_OP_ROPE, rope)                                                                            \
     X(VA_OP_ATTENTION, attention)                                                                  \
     X(VA_OP_GLU, glu)                                                                              \
@@ -62,7 +76,7 @@ typedef enum va_op_id {
 typedef struct va_op_attr {
     int64_t seq_len;      // T; rope, attention, select
     int64_t heads;        // linear: split the output; 0 = not
-    float eps;            // rmsnorm
+    float eps;            // rmsnorm, layernorm
     float weight_offset;  // rmsnorm: 0, or 1 for Gemma
     float scale;          // attention: on q.k
     float softcap;        // attention (0 = none), softcap

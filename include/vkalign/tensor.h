@@ -30,7 +30,7 @@ static inline bool va_tensor_present(const va_tensor *t) {
     return t->mem.buffer != NULL;
 }
 int64_t va_tensor_elems(const va_tensor *t); // product of the shape; 0 when absent
-// Bytes, 16-bit data padded to whole 32-bit words; -1 on overflow.
+// Bytes, padded to whole 32-bit words; -1 on overflow, and when rows are not whole blocks.
 int64_t va_tensor_bytes(const va_tensor *t);
 va_tensor va_tensor_make(va_dtype dtype, int n_dim, const int64_t *shape);
 bool va_tensor_same_shape(const va_tensor *a, const va_tensor *b);

@@ -1,5 +1,5 @@
-// text.h: tokenizers read from a Hugging Face tokenizer.json. Depends on io.h and base.h.
-// SPDX-License-Identifier: Apache-2.0
+// text.h: tokenizers read from a Hugging Face tokenizer.json or out of a GGUF file. Depends on io.h
+// and base.h. SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_TEXT_H
 #define VKALIGN_TEXT_H
 
@@ -21,6 +21,12 @@ typedef struct va_token {
 
 // Components that are not understood are VA_ERR_UNSUPPORTED by name, never skipped.
 va_status va_tokenizer_load(va_ctx *ctx, const char *path, va_tokenizer **tok);
+// The tokenizer of a GGUF file's metadata, tokenizer.ggml.*: model "gpt2" with the pre-tokenizers
+// that llama.cpp knows by name, or "llama". path is for messages; g is not kept. Special tokens in
+// a text are found as in a tokenizer.json; byte-level vocabularies of Qwen compose characters
+// (NFC).
+va_status va_tokenizer_load_gguf(va_ctx *ctx, const va_gguf *g, const char *path,
+                                 va_tokenizer **tok);
 void va_tokenizer_free(va_tokenizer **tok);
 // Text is UTF-8; invalid bytes are VA_ERR_FORMAT with their offset. tokens is arena-owned.
 // add_special: apply the post-processor (BOS). A character that the vocabulary cannot spell, where

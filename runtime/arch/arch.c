@@ -4,7 +4,11 @@
 
 #include <string.h>
 
-static const va_arch *const families[] = {&va_arch_gemma3};
+static const va_arch *const families[] = {
+#define VA_X(name) &va_arch_##name,
+    ARCH_FAMILY_LIST(VA_X)
+#undef VA_X
+};
 
 static const va_arch *find_family(const char *model_type) {
     for (int64_t i = 0; i < VA_COUNT(families); i++)
@@ -41,30 +45,12 @@ va_status va_arch_parse(va_ctx *ctx, va_arena *arena, const va_json *root, const
         return fail_unknown(ctx, path, model_type);
     *config = (va_arch_config){.arch = family, .family = family->family, .bos_id = -1};
     VA_TRY_ALLOC(ctx, config->model_type, va_arena_strdup(arena, model_type));
-    VA_TRY(family->parse(ctx, arena, root, path, config));
+    va_config_reader r = {.ctx = ctx, .path = path, .prefix = "", .obj = root};
+    va_config_take(&r, "model_type");
+    VA_TRY(family->parse(&r, arena, config));
+    VA_TRY(va_config_finish(&r));
+    config->embed_weight = "model.embed_tokens.weight";
+    config->unembed_weight = config->tied_embeddings ? config->embed_weight : "lm_head.weight";
 done:
     return st;
-}
-
-va_status va_arch_build(va_ctx *ctx, va_graph *g, const va_arch_config *config,
-                        const va_arch_build_params *params, int64_t n_rows, va_node *ids,
-                        va_node *nodes) {
-    return config->arch->build(ctx, g, config, params, n_rows, ids, nodes);
-}
-
-va_node va_arch_unembed(va_graph *g, const va_arch_config *config, va_node x) {
-    return config->arch->unembed(g, config, x);
-}
-
-const char *va_arch_weight_alias(const va_arch_config *config, va_arena *arena, const char *name,
-                                 int64_t i) {
-    return config->arch->alias(arena, name, i);
-}
-
-int64_t va_arch_block_params(const va_arch_config *config, int64_t n_blocks) {
-    return n_blocks * config->arch->block_params(config);
-}
-
-const char *va_arch_layer_text(const va_arch_config *config, char buf[256]) {
-    return config->arch->layer_text(config, buf);
 }

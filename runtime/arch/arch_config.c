@@ -17,6 +17,8 @@ static const char *const harmless_keys[] = {
     "architectures",
     "attention_dropout",
     "attn_implementation",
+    "attn_pdrop",
+    "auto_map",
     "bad_words_ids",
     "begin_suppress_tokens",
     "boi_token_id",
@@ -24,12 +26,14 @@ static const char *const harmless_keys[] = {
     "bos_token_id",
     "cache_implementation",
     "chunk_size_feed_forward",
+    "classifier_dropout",
     "cross_attention_hidden_size",
     "decoder_start_token_id",
     "diversity_penalty",
     "do_sample",
     "dtype",
     "early_stopping",
+    "embd_pdrop",
     "encoder_no_repeat_ngram_size",
     "eoi_token_id",
     "eoi_token_index",
@@ -38,11 +42,14 @@ static const char *const harmless_keys[] = {
     "finetuning_task",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "gradient_checkpointing",
+    "hidden_dropout",
     "id2label",
     "image_token_id",
     "image_token_index",
     "initializer_range",
     "is_decoder",
+    "is_llama_config",
     "label2id",
     "length_penalty",
     "max_length",
@@ -58,9 +65,11 @@ static const char *const harmless_keys[] = {
     "output_scores",
     "pad_token_id",
     "prefix",
+    "pretraining_tp",
     "problem_type",
     "remove_invalid_values",
     "repetition_penalty",
+    "resid_pdrop",
     "return_dict",
     "return_dict_in_generate",
     "sep_token_id",
@@ -73,6 +82,7 @@ static const char *const harmless_keys[] = {
     "top_p",
     "torch_dtype",
     "torchscript",
+    "transformers.js_config",
     "transformers_version",
     "typical_p",
     "unsloth_fixed",
@@ -82,9 +92,10 @@ static const char *const harmless_keys[] = {
     "vision_config",
 };
 
-// Keys of transformers' base class that are harmless only when off.
-static const char *const off_keys[] = {"add_cross_attention", "is_encoder_decoder", "pruned_heads",
-                                       "tie_encoder_decoder"};
+// Keys that are harmless only when off.
+static const char *const off_keys[] = {
+    "add_cross_attention", "is_encoder_decoder",  "lm_head_bias", "pruned_heads",
+    "rope_interleaved",    "tie_encoder_decoder", "use_mrope"};
 
 static bool is_in(const char *key, const char *const *list, int64_t n) {
     for (int64_t i = 0; i < n; i++)
@@ -111,9 +122,18 @@ va_status va_config_unsupported(va_config_reader *r, const char *key, const char
     return st;
 }
 
+va_status va_config_wrong(va_config_reader *r, const char *key, const char *expected) {
+    return fail_type(r, key, expected, va_json_get(r->obj, key));
+}
+
 bool va_config_has(const va_config_reader *r, const char *key) {
     const va_json *v = va_json_get(r->obj, key);
     return v && !va_json_is_null(v);
+}
+
+bool va_config_is_null(const va_config_reader *r, const char *key) {
+    const va_json *v = va_json_get(r->obj, key);
+    return v && va_json_is_null(v);
 }
 
 const va_json *va_config_take(va_config_reader *r, const char *key) {
@@ -136,6 +156,17 @@ va_status va_config_int(va_config_reader *r, const char *key, int64_t min, int64
     return VA_OK;
 }
 
+va_status va_config_number(va_config_reader *r, const char *key, double *out) {
+    const va_json *v = va_config_take(r, key);
+    double got;
+    if (!v)
+        return VA_OK;
+    if (!va_json_as_double(v, &got) || !isfinite(got))
+        return fail_type(r, key, "a number", v);
+    *out = got;
+    return VA_OK;
+}
+
 va_status va_config_positive(va_config_reader *r, const char *key, double *out) {
     const va_json *v = va_config_take(r, key);
     double got;
@@ -145,6 +176,33 @@ va_status va_config_positive(va_config_reader *r, const char *key, double *out) 
         return fail_type(r, key, "a number above 0", v);
     *out = got;
     return VA_OK;
+}
+
+va_status va_config_floats(va_config_reader *r, va_arena *arena, const char *key, int64_t n,
+                           const float **out, int64_t *n_out) {
+    va_status st = VA_OK;
+    const va_json *v = va_config_take(r, key);
+    const int64_t count = va_json_count(v);
+    float *list;
+    char expected[64];
+    if (!v)
+        return VA_OK;
+    snprintf(expected, sizeof expected, n < 0 ? "numbers above 0" : "%" PRId64 " numbers above 0",
+             n);
+    if (!va_json_is_array(v) || count < 1 || (n >= 0 && count != n))
+        return fail_type(r, key, expected, v);
+    VA_TRY_ALLOC(r->ctx, list, VA_NEW_ARRAY(arena, float, count));
+    int64_t i = 0;
+    for (const va_json *x = va_json_first(v); x; x = va_json_next(x), i++) {
+        double got;
+        if (!va_json_as_double(x, &got) || !isfinite((float)got) || got <= 0)
+            return fail_type(r, key, expected, x);
+        list[i] = (float)got;
+    }
+    *out = list;
+    *n_out = count;
+done:
+    return st;
 }
 
 va_status va_config_bool(va_config_reader *r, const char *key, bool *out) {
@@ -177,12 +235,18 @@ va_status va_config_refuse(va_config_reader *r, const char *key, const char *why
     return !v || is_off(v) ? VA_OK : va_config_unsupported(r, key, why);
 }
 
+void va_config_ignore(va_config_reader *r, const char *const *keys) {
+    for (; *keys; keys++)
+        va_config_take(r, *keys);
+}
+
 va_status va_config_act(va_config_reader *r, const char *key, va_act *act) {
     static const struct {
         const char *name;
         va_act act;
     } known[] = {{"gelu_pytorch_tanh", VA_ACT_GELU_TANH},
                  {"gelu_new", VA_ACT_GELU_TANH},
+                 {"gelu_fast", VA_ACT_GELU_TANH},
                  {"gelu", VA_ACT_GELU},
                  {"silu", VA_ACT_SILU},
                  {"swish", VA_ACT_SILU},
@@ -199,7 +263,7 @@ va_status va_config_act(va_config_reader *r, const char *key, va_act *act) {
     }
     return va_config_unsupported(r, key,
                                  "unknown activation, expected gelu_pytorch_tanh, gelu_new, "
-                                 "gelu, silu, swish or relu");
+                                 "gelu_fast, gelu, silu, swish or relu");
 }
 
 va_status va_config_finish(va_config_reader *r) {

@@ -97,17 +97,22 @@ static bool make_tensor(va_graph *g, const char *name, va_dtype dtype, int n_dim
     return good;
 }
 
+// What the caller gives, now or before each run.
+static bool make_given(va_graph *g, const char *name, va_dtype dtype, int n_dim,
+                       const int64_t *shape, va_tensor *t) {
+    if (dtype == VA_F32 || dtype == VA_U32)
+        return make_tensor(g, name, dtype, n_dim, shape, t);
+    mistake(g, va_fail(g->ctx, VA_ERR_SHAPE, "input %s: expected F32 or U32, got %s", name,
+                       va_dtype_name(dtype)));
+    return false;
+}
+
 va_node va_graph_input(va_graph *g, const char *name, va_dtype dtype, int n_dim,
                        const int64_t *shape) {
     if (closed(g, name))
         return VA_NODE_NONE;
-    if (dtype != VA_F32 && dtype != VA_U32)
-        return mistake(g, va_fail(g->ctx, VA_ERR_SHAPE, "input %s: expected F32 or U32, got %s",
-                                  name, va_dtype_name(dtype)));
     node nd = {.kind = NODE_INPUT, .name = name};
-    if (!make_tensor(g, name, dtype, n_dim, shape, &nd.y))
-        return VA_NODE_NONE;
-    return add_node(g, &nd);
+    return make_given(g, name, dtype, n_dim, shape, &nd.y) ? add_node(g, &nd) : VA_NODE_NONE;
 }
 
 va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1) {
@@ -130,15 +135,15 @@ va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1) {
     return add_node(g, &nd);
 }
 
-va_node va_graph_const(va_graph *g, const char *name, int n_dim, const int64_t *shape,
-                       const float *data) {
+va_node va_graph_const(va_graph *g, const char *name, va_dtype dtype, int n_dim,
+                       const int64_t *shape, const void *data) {
     if (closed(g, name))
         return VA_NODE_NONE;
     node nd = {.kind = NODE_CONST, .name = name};
-    if (!make_tensor(g, name, VA_F32, n_dim, shape, &nd.y))
+    if (!make_given(g, name, dtype, n_dim, shape, &nd.y))
         return VA_NODE_NONE;
     int64_t bytes = va_tensor_bytes(&nd.y);
-    float *copy = va_arena_alloc(g->arena, bytes);
+    void *copy = va_arena_alloc(g->arena, bytes);
     if (!copy)
         return mistake(g, va_fail(g->ctx, VA_ERR_MEMORY, "out of host memory for %s", name));
     memcpy(copy, data, (size_t)bytes);

@@ -23,7 +23,7 @@ typedef struct node {
     const char *name;
     va_tensor y;   // mem: stored values and bound weights; others get their slot for the run only
     va_tensor aux; // n_dim 0: none
-    const float *data; // NODE_CONST
+    const void *data; // NODE_CONST
     va_op_id op_id;    // NODE_OP
     const va_op *op;
     va_op_attr attr;

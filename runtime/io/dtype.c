@@ -6,17 +6,33 @@
 #include <string.h>
 
 static const struct {
-    int64_t bytes;
+    int64_t block, bytes;
     const char *name;
 } dtype_table[] = {
-#define VA_X(name, bytes, text) {bytes, text},
+#define VA_X(name, block, bytes, text) {block, bytes, text},
     VA_DTYPE_LIST(VA_X)
 #undef VA_X
 };
 
+int64_t va_dtype_block(va_dtype t) {
+    assert((int64_t)t < VA_COUNT(dtype_table));
+    return dtype_table[t].block;
+}
+
 int64_t va_dtype_bytes(va_dtype t) {
     assert((int64_t)t < VA_COUNT(dtype_table));
     return dtype_table[t].bytes;
+}
+
+bool va_dtype_quantised(va_dtype t) {
+    return va_dtype_block(t) > 1;
+}
+
+int64_t va_dtype_size(va_dtype t, int64_t n) {
+    int64_t block = va_dtype_block(t), bytes;
+    if (n < 0 || n % block != 0 || !va_mul_i64(n / block, va_dtype_bytes(t), &bytes))
+        return -1;
+    return bytes;
 }
 
 const char *va_dtype_name(va_dtype t) {
@@ -81,9 +97,13 @@ uint16_t va_f32_to_bf16(float f) {
 }
 
 void va_convert_to_f32(float *dst, const void *src, va_dtype dtype, int64_t n) {
-    assert(dtype == VA_F32 || dtype == VA_F16 || dtype == VA_BF16 || dtype == VA_F64);
     if (n <= 0)
         return;
+    if (va_dtype_quantised(dtype)) {
+        va_io_dequantise(dst, src, dtype, n);
+        return;
+    }
+    assert(dtype == VA_F32 || dtype == VA_F16 || dtype == VA_BF16 || dtype == VA_F64);
     if (dtype == VA_F32) {
         memcpy(dst, src, (size_t)n * sizeof(float));
         return;

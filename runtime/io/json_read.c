@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL = 16 }; // NULs after the text: cJSON looks past the end of unterminated text
-
 static va_status fail_at(va_ctx *ctx, const char *name, const va_io_json_scan *s,
                          const char *what) {
     va_io_place p = va_io_place_of(s->text, s->size, s->at);
@@ -79,7 +77,7 @@ static bool key_ordinal(const cJSON *v, const cJSON *target, int64_t *ordinal) {
     return false;
 }
 
-static va_status check_duplicates(va_ctx *ctx, const char *name, const char *text, int64_t size,
+static va_status check_duplicates(va_ctx *ctx, const char *name, const va_io_json_scan *scanned,
                                   const cJSON *root) {
     bool failed = false;
     const cJSON *duplicate = find_duplicate(root, &failed);
@@ -87,41 +85,86 @@ static va_status check_duplicates(va_ctx *ctx, const char *name, const char *tex
         return va_fail(ctx, VA_ERR_MEMORY, "%s: out of host memory", name);
     if (!duplicate)
         return VA_OK;
-    va_io_json_scan s = {.text = text, .size = size, .want_key = 0};
+    va_io_json_range range[VA_JSON_MAX_LARGE] = {{0, 0}};
+    va_io_json_scan s = {.text = scanned->text,
+                         .size = scanned->size,
+                         .large = scanned->large,
+                         .range = range,
+                         .n_large = scanned->n_large};
     key_ordinal(root, duplicate, &s.want_key);
     va_io_json_scan_text(&s);
-    va_io_place p = va_io_place_of(text, size, s.at);
+    va_io_place p = va_io_place_of(s.text, s.size, s.at);
     return va_fail(ctx, VA_ERR_FORMAT, "%s:%lld:%lld: key '%.100s' stands twice (byte %lld)", name,
                    (long long)p.line, (long long)p.col, duplicate->string, (long long)s.at);
+}
+
+static int by_place(const void *a, const void *b) {
+    const va_io_json_range *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+// The text with its large values empty, for cJSON. The caller frees it.
+static char *without_large(const va_io_json_scan *s, int64_t *size) {
+    va_io_json_range range[VA_JSON_MAX_LARGE];
+    char *out = malloc((size_t)s->size + VA_IO_JSON_TAIL);
+    int64_t n = 0, at = 0;
+    if (!out)
+        return NULL;
+    memcpy(range, s->range, (size_t)s->n_large * sizeof *range);
+    qsort(range, (size_t)s->n_large, sizeof *range, by_place);
+    for (int64_t i = 0; i < s->n_large; i++) {
+        if (range[i].end == 0)
+            continue;
+        memcpy(out + n, s->text + at, (size_t)(range[i].begin + 1 - at));
+        n += range[i].begin + 1 - at;
+        at = range[i].end - 1;
+    }
+    memcpy(out + n, s->text + at, (size_t)(s->size - at));
+    n += s->size - at;
+    memset(out + n, 0, VA_IO_JSON_TAIL);
+    *size = n;
+    return out;
+}
+
+va_status va_io_json_parse(va_ctx *ctx, const char *name, va_io_json_scan *s, va_json **root) {
+    va_status st = VA_OK;
+    char *reduced = NULL;
+    const char *text = s->text, *end = NULL;
+    int64_t size = s->size;
+    cJSON *tree = NULL;
+    if (!va_io_json_scan_text(s))
+        VA_TRY(fail_at(ctx, name, s, s->what));
+    if (s->n_large > 0) {
+        VA_TRY_ALLOC(ctx, reduced, without_large(s, &size));
+        text = reduced;
+    }
+    tree = cJSON_ParseWithLengthOpts(text, (size_t)size + 1, &end, false);
+    if (!tree) // valid text: what is left is memory
+        VA_TRY(va_fail(ctx, VA_ERR_MEMORY, "%s: out of host memory at byte %lld of JSON", name,
+                       (long long)(end ? end - text : 0)));
+    VA_TRY(check_duplicates(ctx, name, s, tree));
+    *root = tree;
+    tree = NULL;
+done:
+    cJSON_Delete(tree);
+    free(reduced);
+    return st;
 }
 
 va_status va_json_parse(va_ctx *ctx, const char *name, const char *text, int64_t size,
                         va_json **root) {
     va_status st = VA_OK;
     char *copy = NULL;
-    cJSON *tree = NULL;
     *root = NULL;
-    if (size < 0 || size > INT64_MAX - TAIL)
+    if (size < 0 || size > INT64_MAX - VA_IO_JSON_TAIL)
         return va_fail(ctx, VA_ERR_FORMAT, "%s: %lld bytes of JSON", name, (long long)size);
-    VA_TRY_ALLOC(ctx, copy, malloc((size_t)size + TAIL));
+    VA_TRY_ALLOC(ctx, copy, malloc((size_t)size + VA_IO_JSON_TAIL));
     if (size > 0)
         memcpy(copy, text, (size_t)size);
-    memset(copy + size, 0, TAIL);
+    memset(copy + size, 0, VA_IO_JSON_TAIL);
     va_io_json_scan s = {.text = copy, .size = size, .want_key = -1};
-    if (!va_io_json_scan_text(&s))
-        VA_TRY(fail_at(ctx, name, &s, s.what));
-    const char *end = NULL;
-    tree = cJSON_ParseWithLengthOpts(copy, (size_t)size + 1, &end, false);
-    if (!tree) { // valid text: what is left is memory
-        s.at = end ? end - copy : 0;
-        VA_TRY(va_fail(ctx, VA_ERR_MEMORY, "%s: out of host memory at byte %lld of JSON", name,
-                       (long long)s.at));
-    }
-    VA_TRY(check_duplicates(ctx, name, copy, size, tree));
-    *root = tree;
-    tree = NULL;
+    VA_TRY(va_io_json_parse(ctx, name, &s, root));
 done:
-    cJSON_Delete(tree);
     free(copy);
     return st;
 }

@@ -40,10 +40,18 @@ static bool take(va_io_json_scan *s, char c) {
     return true;
 }
 
+// Most of an indented file is space: eight at once.
 static void skip_space(va_io_json_scan *s) {
-    while (s->text[s->at] == ' ' || s->text[s->at] == '\t' || s->text[s->at] == '\n' ||
-           s->text[s->at] == '\r')
+    const uint64_t spaces = 0x2020202020202020u;
+    uint64_t next;
+    for (;;) {
+        char c = s->text[s->at];
+        if (c != ' ' && c != '\n' && c != '\t' && c != '\r')
+            return;
         s->at++;
+        while (s->size - s->at >= 8 && (memcpy(&next, s->text + s->at, 8), next == spaces))
+            s->at += 8;
+    }
 }
 
 static bool is_digit(char c) {
@@ -126,6 +134,10 @@ static bool scan_string(va_io_json_scan *s) {
         return fault_expected(s, "a string");
     for (;;) {
         unsigned char c = (unsigned char)s->text[s->at];
+        if (c > '\\') { // nearly all of them
+            s->at++;
+            continue;
+        }
         if (s->at >= s->size)
             return fault(s, "a string does not end");
         if (c < 0x20)
@@ -155,16 +167,63 @@ static bool scan_word(va_io_json_scan *s, const char *word) {
     return true;
 }
 
+static bool key_is(const va_io_json_scan *s, int64_t begin, int64_t n, const char *name) {
+    char key[64];
+    if (n > (int64_t)sizeof key)
+        return false;
+    n = va_io_json_unescape(s->text + begin, n, key);
+    return n == (int64_t)strlen(name) && memcmp(key, name, (size_t)n) == 0;
+}
+
+// Which of the large values this key has, or -1.
+static int64_t large_of(va_io_json_scan *s, int64_t begin, int64_t n) {
+    if (s->depth == 1) {
+        s->outer_begin = begin;
+        s->outer_n = n;
+    }
+    for (int64_t i = 0; i < s->n_large && s->depth == 2; i++)
+        if (s->range[i].end == 0 && key_is(s, begin, n, s->large[i].key) &&
+            key_is(s, s->outer_begin, s->outer_n, s->large[i].object))
+            return i;
+    return -1;
+}
+
 static bool scan_value(va_io_json_scan *s);
 
-// Remembers the place when it is the key that is sought; false stops the reading.
-static bool scan_key(va_io_json_scan *s) {
+// A large value: its place is noted, its keys and values are not counted.
+static bool scan_large(va_io_json_scan *s, int64_t i) {
+    int64_t n_keys = s->n_keys, n_values = s->n_values, want_key = s->want_key;
+    s->want_key = -1;
+    skip_space(s);
+    int64_t begin = s->at;
+    char first = s->text[begin];
+    if (!scan_value(s))
+        return false;
+    if (first == '{' || first == '[') {
+        int64_t end = s->at;
+        while (s->text[end - 1] != '}' && s->text[end - 1] != ']')
+            end--; // the white space behind it
+        s->range[i] = (va_io_json_range){begin, end};
+    }
+    s->n_keys = n_keys;
+    s->n_values = n_values;
+    s->want_key = want_key;
+    return true;
+}
+
+// A key and its value. Remembers the place when it is the key that is sought; false stops the
+// reading.
+static bool scan_member(va_io_json_scan *s) {
     if (s->n_keys++ == s->want_key)
         return false;
+    int64_t begin = s->at + 1;
     if (!scan_string(s))
         return false;
+    int64_t large = s->depth <= 2 ? large_of(s, begin, s->at - 1 - begin) : -1;
     skip_space(s);
-    return take(s, ':') || fault_expected(s, "':'");
+    if (!take(s, ':'))
+        return fault_expected(s, "':'");
+    return large < 0 ? scan_value(s) : scan_large(s, large);
 }
 
 static bool scan_items(va_io_json_scan *s, bool object) {
@@ -176,9 +235,7 @@ static bool scan_items(va_io_json_scan *s, bool object) {
     if (!take(s, close)) {
         do {
             skip_space(s);
-            if (object && !scan_key(s))
-                return false;
-            if (!scan_value(s))
+            if (!(object ? scan_member(s) : scan_value(s)))
                 return false;
         } while (take(s, ','));
         if (!take(s, close))

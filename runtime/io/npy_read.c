@@ -163,7 +163,8 @@ va_status va_npy_load(va_ctx *ctx, va_arena *arena, const char *path, int *n_dim
     bool ok = true;
     for (int i = 0; ok && i < h.n_dim; i++)
         ok = va_mul_i64(n_elem, h.shape[i], &n_elem);
-    if (!ok || !va_mul_i64(n_elem, va_dtype_bytes(h.dtype), &bytes))
+    bytes = ok ? va_dtype_size(h.dtype, n_elem) : -1;
+    if (bytes < 0)
         VA_TRY(va_fail(ctx, VA_ERR_FORMAT, "%s: the shape overflows", path));
     if (bytes != map.size_bytes - data_at)
         VA_TRY(va_fail(ctx, VA_ERR_FORMAT, "%s: dtype and shape need %lld bytes of data, got %lld",

@@ -20,8 +20,8 @@ static va_status read_dtype(va_ctx *ctx, const char *path, const char *name, con
     if (!text)
         return va_fail(ctx, VA_ERR_FORMAT, "%s: tensor '%s': expected dtype to be a string, got %s",
                        path, name, va_json_type(v));
-#define VA_X(id, bytes, st_name)                                                                   \
-    if (strcmp(text, st_name) == 0) {                                                              \
+#define VA_X(id, block, bytes, st_name)                                                            \
+    if ((block) == 1 && strcmp(text, st_name) == 0) {                                              \
         *dtype = id;                                                                               \
         return VA_OK;                                                                              \
     }
@@ -50,7 +50,8 @@ static va_status read_shape(va_ctx *ctx, const char *path, const va_json *v, va_
             return va_fail(ctx, VA_ERR_FORMAT, "%s: tensor '%s': the shape overflows", path,
                            t->name);
     }
-    if (!va_mul_i64(t->n_elem, va_dtype_bytes(t->dtype), &t->size_bytes))
+    t->size_bytes = va_dtype_size(t->dtype, t->n_elem);
+    if (t->size_bytes < 0)
         return va_fail(ctx, VA_ERR_FORMAT, "%s: tensor '%s': the shape overflows", path, t->name);
     return VA_OK;
 }

@@ -18,6 +18,9 @@ static int compare_entries(const void *a, const void *b) {
 static va_status entry_bytes(va_ctx *ctx, const char *path, const va_file_tensor *t,
                              int64_t *bytes) {
     bool ok = t->n_dim >= 0 && t->n_dim <= VA_MAX_DIM;
+    if (va_dtype_quantised(t->dtype))
+        return va_fail(ctx, VA_ERR_SHAPE, "%s: tensor '%s': safetensors files hold no %s", path,
+                       t->name, va_dtype_name(t->dtype));
     *bytes = va_dtype_bytes(t->dtype);
     for (int i = 0; ok && i < t->n_dim; i++)
         ok = t->shape[i] >= 0 && va_mul_i64(*bytes, t->shape[i], bytes);

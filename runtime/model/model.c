@@ -30,14 +30,14 @@ done:
 // Counts parameters and names the dtypes of the files, "BF16+F32".
 static va_status survey_files(va_model *m) {
     va_status st = VA_OK;
-    bool seen[VA_F8_E5M2 + 1] = {false};
+    bool seen[VA_DTYPE_COUNT] = {false};
     va_strbuf text = {0};
     for (int64_t i = 0; i < va_safetensors_count(m->files); i++) {
         const va_file_tensor *t = va_safetensors_at(m->files, i);
         m->param_count += t->n_elem;
         seen[t->dtype] = true;
     }
-    for (int t = 0; t <= VA_F8_E5M2; t++)
+    for (int t = 0; t < VA_DTYPE_COUNT; t++)
         if (seen[t])
             va_strbuf_printf(&text, "%s%s", text.len ? "+" : "", va_dtype_name((va_dtype)t));
     VA_TRY_ALLOC(m->ctx, m->dtype_text, va_arena_strdup(m->arena, text.data ? text.data : ""));

@@ -52,12 +52,22 @@ struct va_prompt {
 
 // -- weights --------------------------------------------------------------------------------------
 
-// The file's tensor for a graph weight, by its name or an alias; checked for shape and dtype.
+// Where a graph weight's numbers are.
+typedef struct model_source {
+    const va_file_tensor *file; // a tensor that holds it, maybe with others
+    va_arch_source rows;        // which of its rows
+    va_tensor tensor;           // the weight itself: shape and dtype
+} model_source;
+
+// The file's tensor for a graph weight, under any name it may have; checked for shape and dtype.
 // VA_ERR_FORMAT when missing, VA_ERR_SHAPE when it does not fit: file, tensor, expected, got.
 va_status model_find_weight(va_model *m, const char *name, const va_tensor *expected,
-                            const va_file_tensor **found);
+                            model_source *found);
 // The embedding table, checked.
 va_status model_find_embedding(va_model *m, const va_file_tensor **found);
+// Rows first..first+n-1 of the weight: in the file itself where they stand together, else gathered
+// in temp (n rows).
+const void *model_source_rows(const model_source *s, int64_t first, int64_t n, void *temp);
 // Every weight of the graph is in the files and fits.
 va_status model_check_weights(va_model *m, const va_graph *g);
 // The weight on the device, uploaded at the first call, checked for NaN and infinity.

@@ -14,6 +14,17 @@ static va_tensor file_shape(const va_file_tensor *t) {
     return out;
 }
 
+// The shape of the file's tensor that holds the weight.
+static va_tensor fitting_shape(const va_tensor *weight, const va_arch_source *rows) {
+    va_tensor out = *weight;
+    out.shape[0] = rows->n_rows;
+    if (rows->transposed) {
+        out.shape[0] = weight->shape[1];
+        out.shape[1] = rows->n_rows;
+    }
+    return out;
+}
+
 static va_status check_fits(va_ctx *ctx, const va_file_tensor *t, const va_tensor *expected) {
     const va_tensor got = file_shape(t);
     char a[96], b[96];
@@ -25,25 +36,37 @@ static va_status check_fits(va_ctx *ctx, const va_file_tensor *t, const va_tenso
                    t->n_dim > VA_TENSOR_MAX_DIM ? " and more dimensions" : "");
 }
 
+static va_status fail_missing(va_model *m, const char *name, const va_arch_source *tried,
+                              int64_t n) {
+    va_strbuf list = {0};
+    for (int64_t i = 0; i < n; i++)
+        va_strbuf_printf(&list, "%s%s", i ? ", " : "", tried[i].name);
+    const va_status st =
+        va_fail(m->ctx, VA_ERR_FORMAT, "%s: the weights lack tensor %s (looked for %s)", m->dir,
+                name, list.data ? list.data : "nothing");
+    va_strbuf_free(&list);
+    return st;
+}
+
 va_status model_find_weight(va_model *m, const char *name, const va_tensor *expected,
-                            const va_file_tensor **found) {
+                            model_source *found) {
     va_status st = VA_OK;
-    va_strbuf tried = {0};
+    va_arch_source sources[VA_ARCH_MAX_SOURCES];
     va_arena *arena;
-    const char *alias;
-    *found = NULL;
+    *found = (model_source){.tensor = *expected};
     VA_TRY_ALLOC(m->ctx, arena, va_arena_create());
-    for (int64_t i = 0; !*found && (alias = va_arch_weight_alias(&m->config, arena, name, i));
-         i++) {
-        *found = va_safetensors_find(m->files, alias);
-        va_strbuf_printf(&tried, "%s%s", i ? ", " : "", alias);
+    const int64_t n = va_arch_sources(&m->config, arena, name, expected->shape[0], sources);
+    for (int64_t i = 0; i < n && !found->file; i++) {
+        found->file = va_safetensors_find(m->files, sources[i].name);
+        found->rows = sources[i];
     }
-    if (!*found)
-        VA_TRY(va_fail(m->ctx, VA_ERR_FORMAT, "%s: the weights lack tensor %s (looked for %s)",
-                       m->dir, name, tried.data ? tried.data : "nothing"));
-    VA_TRY(check_fits(m->ctx, *found, expected));
+    if (!found->file)
+        VA_TRY(fail_missing(m, name, sources, n));
+    const va_tensor whole = fitting_shape(expected, &found->rows);
+    VA_TRY(check_fits(m->ctx, found->file, &whole));
+    found->rows.name = found->file->name; // the other one lived in arena
+    found->tensor.dtype = found->file->dtype;
 done:
-    va_strbuf_free(&tried);
     va_arena_destroy(&arena);
     return st;
 }
@@ -51,24 +74,26 @@ done:
 va_status model_find_embedding(va_model *m, const va_file_tensor **found) {
     const va_tensor expected = {
         .dtype = VA_F32, .n_dim = 2, .shape = {m->config.vocab_size, m->config.d_model}};
-    return model_find_weight(m, m->config.embed_weight, &expected, found);
+    model_source source;
+    const va_status st = model_find_weight(m, m->config.embed_weight, &expected, &source);
+    *found = source.file;
+    return st;
 }
 
-// The file's tensor behind weight i of a graph.
-static va_status find_graph_weight(va_model *m, const va_graph *g, int64_t i,
-                                   const va_file_tensor **found) {
+// What stands behind weight i of a graph; of the embedding rows in use, the whole table.
+static va_status find_graph_weight(va_model *m, const va_graph *g, int64_t i, model_source *found) {
     const va_node node = va_graph_weight_at(g, i);
     const va_tensor expected = va_graph_tensor(g, node);
     if (strcmp(va_graph_name(g, node), VA_ARCH_EMBED_ROWS) == 0)
-        return model_find_embedding(m, found);
+        return model_find_embedding(m, &found->file);
     return model_find_weight(m, va_graph_name(g, node), &expected, found);
 }
 
 va_status model_check_weights(va_model *m, const va_graph *g) {
     va_status st = VA_OK;
-    const va_file_tensor *t;
+    model_source source;
     for (int64_t i = 0; i < va_graph_weight_count(g); i++)
-        VA_TRY(find_graph_weight(m, g, i, &t));
+        VA_TRY(find_graph_weight(m, g, i, &source));
 done:
     return st;
 }
@@ -79,10 +104,10 @@ va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed,
     int64_t sum = 0;
     VA_TRY(model_probe_graph(model, n_blocks, unembed, &g));
     for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
-        const va_file_tensor *t;
-        VA_TRY(find_graph_weight(model, g, i, &t));
+        model_source source;
+        VA_TRY(find_graph_weight(model, g, i, &source));
         if (strcmp(va_graph_name(g, va_graph_weight_at(g, i)), VA_ARCH_EMBED_ROWS) != 0)
-            sum += (t->size_bytes + 3) / 4 * 4;
+            sum += va_tensor_bytes(&source.tensor);
     }
     *bytes = sum;
 done:
@@ -140,14 +165,17 @@ va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char he
     VA_TRY(model_probe_graph(model, n_blocks, unembed, &g));
     VA_TRY_ALLOC(model->ctx, list, malloc((size_t)(va_graph_weight_count(g) + 1) * sizeof *list));
     VA_TRY_ALLOC(model->ctx, h, va_sha256_create());
-    for (; n < va_graph_weight_count(g); n++)
-        VA_TRY(find_graph_weight(model, g, n, &list[n]));
+    for (; n < va_graph_weight_count(g); n++) {
+        model_source source;
+        VA_TRY(find_graph_weight(model, g, n, &source));
+        list[n] = source.file;
+    }
     qsort(list, (size_t)n, sizeof *list, by_name);
     VA_TRY(hash_file(model, h, "config.json"));
     VA_TRY(hash_file(model, h, "tokenizer.json"));
     for (int64_t i = 0; i < n; i++) {
         VA_TRY(va_check_interrupt(model->ctx));
-        if (i == 0 || list[i] != list[i - 1]) // a tied table stands for two weights
+        if (i == 0 || list[i] != list[i - 1]) // tied and fused tensors stand for several weights
             hash_tensor(h, list[i]);
     }
 done:
@@ -207,25 +235,33 @@ va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *d
     return VA_OK;
 }
 
-// In pieces, so that an interrupt is heard and the check's pages are still warm for the copy.
-static va_status upload(va_model *m, const va_file_tensor *t, va_slice dst) {
+// In pieces, so that an interrupt is heard and the check's pages are still warm for the copy; every
+// piece but the last begins and ends at a whole word.
+static va_status upload(va_model *m, const model_source *s, va_slice dst) {
     enum { PIECE_BYTES = 64 << 20 };
     va_status st = VA_OK;
-    const int64_t size = va_dtype_bytes(t->dtype), whole = t->size_bytes / 4 * 4;
-    const uint8_t *p = t->data;
-    for (int64_t at = 0; at < whole; at += PIECE_BYTES) {
-        const int64_t bytes = VA_MIN(PIECE_BYTES, whole - at);
+    const int64_t n_rows = s->tensor.shape[0], n = va_tensor_elems(&s->tensor) / n_rows;
+    const int64_t row_bytes = va_dtype_size(s->tensor.dtype, n);
+    const int64_t step = VA_MAX(PIECE_BYTES / row_bytes / 4 * 4, 4);
+    const bool plain = va_arch_source_is_plain(&s->rows, n_rows);
+    uint8_t *temp;
+    VA_TRY_ALLOC(m->ctx, temp, malloc((size_t)(plain ? 4 : VA_MIN(step, n_rows) * row_bytes + 4)));
+    for (int64_t row = 0; row < n_rows; row += step) {
+        const int64_t count = VA_MIN(step, n_rows - row), bytes = count * row_bytes;
+        const int64_t whole = bytes / 4 * 4;
         VA_TRY(va_check_interrupt(m->ctx));
-        VA_TRY(model_check_finite(m->ctx, t, p + at, bytes / size, at / size));
-        VA_TRY(va_gpu_upload(m->gpu, va_slice_at(dst, at, bytes), p + at));
-    }
-    if (whole < t->size_bytes) { // an odd 16-bit element at the end
-        uint32_t word = 0;
-        memcpy(&word, p + whole, (size_t)(t->size_bytes - whole));
-        VA_TRY(model_check_finite(m->ctx, t, p + whole, 1, whole / size));
-        VA_TRY(va_gpu_upload(m->gpu, va_slice_at(dst, whole, 4), &word));
+        const uint8_t *p = model_source_rows(s, row, count, temp);
+        VA_TRY(model_check_finite(m->ctx, s->file, p, count * n, row * n));
+        if (whole > 0)
+            VA_TRY(va_gpu_upload(m->gpu, va_slice_at(dst, row * row_bytes, whole), p));
+        if (whole < bytes) { // an odd 16-bit element at the end
+            uint32_t word = 0;
+            memcpy(&word, p + whole, (size_t)(bytes - whole));
+            VA_TRY(va_gpu_upload(m->gpu, va_slice_at(dst, row * row_bytes + whole, 4), &word));
+        }
     }
 done:
+    free(temp);
     return st;
 }
 
@@ -236,9 +272,9 @@ static model_weight *known_weight(va_model *m, const char *name) {
     return NULL;
 }
 
-static va_status add_weight(va_model *m, const char *name, const va_file_tensor *t) {
+static va_status add_weight(va_model *m, const char *name, const model_source *s) {
     va_status st = VA_OK;
-    model_weight w = {.tensor = file_shape(t)};
+    model_weight w = {.tensor = s->tensor};
     if (m->n_weights == m->cap_weights) {
         const int64_t cap = VA_MAX(64, 2 * m->cap_weights);
         model_weight *grown;
@@ -247,9 +283,9 @@ static va_status add_weight(va_model *m, const char *name, const va_file_tensor 
         m->cap_weights = cap;
     }
     VA_TRY_ALLOC(m->ctx, w.name, va_arena_strdup(m->arena, name));
-    VA_TRY(va_buffer_create(m->gpu, (t->size_bytes + 3) / 4 * 4, name, &w.buffer));
+    VA_TRY(va_buffer_create(m->gpu, va_tensor_bytes(&s->tensor), name, &w.buffer));
     w.tensor.mem = va_buffer_all(w.buffer);
-    VA_TRY(upload(m, t, w.tensor.mem));
+    VA_TRY(upload(m, s, w.tensor.mem));
     m->weights[m->n_weights++] = w;
 done:
     if (st != VA_OK)
@@ -260,10 +296,10 @@ done:
 va_status model_get_weight(va_model *m, const char *name, const va_tensor *expected,
                            va_tensor *tensor) {
     va_status st = VA_OK;
-    const va_file_tensor *t;
+    model_source source;
     if (!known_weight(m, name)) {
-        VA_TRY(model_find_weight(m, name, expected, &t));
-        VA_TRY(add_weight(m, name, t));
+        VA_TRY(model_find_weight(m, name, expected, &source));
+        VA_TRY(add_weight(m, name, &source));
     }
     *tensor = known_weight(m, name)->tensor;
 done:

@@ -6,8 +6,9 @@
 //   vjp       exact     dg = act'(g) u dy, du = act(g) dy
 //             detached  du = act(g) dy
 // act: gelu_tanh g (1 + tanh(sqrt(2/pi) (g + .044715 g^3))) / 2, gelu g Phi(g), silu g / (1 +
-// e^-g), relu max(g, 0) with slope 0 at 0. Sigmoid, Phi and their derivatives are computed without
-// cancellation (shaders/lib/math.glsl), to about 2e-7.
+// e^-g), relu max(g, 0) with slope 0 at 0; and the factors of these, act(g) / g, which make plain
+// activations of g = u = x. Sigmoid, Phi and their derivatives are computed without cancellation
+// (shaders/lib/math.glsl), to about 2e-7.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_common.h"
 
@@ -22,7 +23,7 @@ static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, 
     va_status st = VA_OK;
     VA_TRY(op_expect_dims(ctx, "glu: gate", &x[GATE], OP_F32, 1, VA_TENSOR_MAX_DIM));
     VA_TRY(op_expect(ctx, "glu: up", &x[UP], OP_F32, x[GATE].n_dim, x[GATE].shape));
-    if (attr->act > VA_ACT_RELU)
+    if (attr->act > VA_ACT_STEP)
         return va_fail(ctx, VA_ERR_SHAPE, "glu: unknown activation %d", (int)attr->act);
     *y = va_tensor_make(VA_F32, x[GATE].n_dim, x[GATE].shape);
     *aux = (va_tensor){0};

@@ -73,6 +73,10 @@ int64_t op_row_elems(const va_tensor *t) {
     return n;
 }
 
+int64_t op_row_bytes(const va_tensor *t) {
+    return va_dtype_size(t->dtype, op_row_elems(t));
+}
+
 // -- calls -----------------------------------------------------------------------------------
 
 // factor copies of `shape` (k of a tangent) have memory in t. Only weights may be larger than one
@@ -213,7 +217,7 @@ va_op_cost op_cost(const va_op_call *c, const va_op *op, va_pass pass, double fl
 // -- large weights ---------------------------------------------------------------------------
 
 int64_t op_row_chunk(const va_gpu_info *info, const va_tensor *w) {
-    int64_t n_rows = w->shape[0], row_bytes = op_row_elems(w) * va_dtype_bytes(w->dtype);
+    int64_t n_rows = w->shape[0], row_bytes = op_row_bytes(w);
     if (va_tensor_bytes(w) <= info->max_range_bytes)
         return n_rows;
     int64_t align = VA_MAX(info->offset_alignment, 16), step = 8; // powers of two
@@ -223,7 +227,7 @@ int64_t op_row_chunk(const va_gpu_info *info, const va_tensor *w) {
 }
 
 va_slice op_row_slice(const va_tensor *w, int64_t first, int64_t n) {
-    int64_t row_bytes = op_row_elems(w) * va_dtype_bytes(w->dtype);
+    int64_t row_bytes = op_row_bytes(w);
     int64_t begin = first * row_bytes, end = (first + n) * row_bytes;
     return va_slice_at(w->mem, begin, (end - begin + 3) / 4 * 4);
 }

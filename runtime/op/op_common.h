@@ -32,6 +32,7 @@ va_status op_expect_sequences(va_ctx *ctx, const char *op, const va_op_attr *att
                               const va_tensor *x);
 // Elements of a row: the product of all dimensions but the first.
 int64_t op_row_elems(const va_tensor *t);
+int64_t op_row_bytes(const va_tensor *t);
 
 // -- calls -----------------------------------------------------------------------------------
 

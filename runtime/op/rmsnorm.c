@@ -1,6 +1,7 @@
 // rmsnorm.c: root-mean-square normalisation (Zhang and Sennrich, arXiv 1910.07467).
 //
-//   forward   y = r x (w + o), r = 1 / sqrt(mean x^2 + eps)        x, y [M, (H,) n], w [n]
+//   forward   y = r x (w + o), r = 1 / sqrt(mean x^2 + eps)        x, y [M, (H,) n], w [n], or
+//                                                                  x, y [M, H, D], w [n = H D]
 //   jvp       exact     dy = (w + o) (r dx - r^3 x <x, dx> / n)    tangents [M, k, (H,) n]
 //             detached  dy = (w + o) r dx
 //   vjp       exact     dx = r g - r^3 x <x, g> / n, g = (w + o) dy
@@ -18,7 +19,10 @@ static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, 
                        va_tensor *aux) {
     va_status st = VA_OK;
     VA_TRY(op_expect_dims(ctx, "rmsnorm: x", &x[0], OP_F32, 2, 3));
-    VA_TRY(op_expect(ctx, "rmsnorm: w", &x[1], OP_WEIGHT, 1, &x[0].shape[x[0].n_dim - 1]));
+    const int64_t row = op_row_elems(&x[0]);
+    const bool whole = x[1].n_dim == 1 && x[1].shape[0] == row; // all heads of a row together
+    VA_TRY(op_expect(ctx, "rmsnorm: w", &x[1], OP_WEIGHT, 1,
+                     whole ? &row : &x[0].shape[x[0].n_dim - 1]));
     if (!(attr->eps >= 0))
         return va_fail(ctx, VA_ERR_SHAPE, "rmsnorm: expected eps >= 0, got %g", (double)attr->eps);
     *y = va_tensor_make(VA_F32, x[0].n_dim, x[0].shape);
@@ -37,7 +41,7 @@ static va_status run_norm(const va_op_call *c, const char *shader, const va_slic
                         .push_bytes = sizeof(rmsnorm_push),
                         .n_spec = 2,
                         .spec = {c->x[1].dtype, op_row_local(c)}};
-    int64_t n = x->shape[x->n_dim - 1], n_rows = va_tensor_elems(x) / n * k;
+    int64_t n = c->x[1].shape[0], n_rows = va_tensor_elems(x) / n * k;
     rmsnorm_push push = {
         (uint32_t)n_rows,    (uint32_t)n, (uint32_t)k,  (uint32_t)(op_row_elems(x) / n),
         c->mode == VA_EXACT, accumulate,  c->attr->eps, c->attr->weight_offset};

@@ -19,10 +19,11 @@ int64_t va_tensor_elems(const va_tensor *t) {
 }
 
 int64_t va_tensor_bytes(const va_tensor *t) {
-    int64_t n = checked_elems(t), bytes;
-    if (n < 0 || !va_mul_i64(n, va_dtype_bytes(t->dtype), &bytes) || !va_add_i64(bytes, 3, &bytes))
+    int64_t row = t->n_dim > 0 ? t->shape[t->n_dim - 1] : 0, bytes;
+    if (va_dtype_size(t->dtype, row) < 0) // a block never crosses rows
         return -1;
-    return bytes / 4 * 4;
+    bytes = va_dtype_size(t->dtype, checked_elems(t));
+    return bytes < 0 || !va_add_i64(bytes, 3, &bytes) ? -1 : bytes / 4 * 4;
 }
 
 va_tensor va_tensor_make(va_dtype dtype, int n_dim, const int64_t *shape) {

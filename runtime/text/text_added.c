@@ -95,26 +95,33 @@ done:
     return st;
 }
 
-va_status text_added_read(va_tokenizer *tok, const va_json *added) {
+va_status text_added_index(va_tokenizer *tok) {
     va_status st = VA_OK;
-    int64_t n = va_json_count(added), raw_bytes = 0, normalized_bytes = 0, i = 0;
-    VA_TRY_ALLOC(tok->ctx, tok->added, VA_NEW_ARRAY(tok->arena, text_added_token, n));
-    for (const va_json *v = va_json_first(added); v; v = va_json_next(v), i++) {
-        text_added_token *t = &tok->added[i];
-        VA_TRY(read_token(tok, v, t));
-        *(t->normalized ? &normalized_bytes : &raw_bytes) += t->content.n;
-    }
-    tok->n_added = n;
+    int64_t n = tok->n_added, raw_bytes = 0, normalized_bytes = 0;
+    for (int64_t i = 0; i < n; i++)
+        *(tok->added[i].normalized ? &normalized_bytes : &raw_bytes) += tok->added[i].content.n;
     VA_TRY(text_pairs_init(tok, &tok->added_by_id, n));
     VA_TRY(trie_init(tok, &tok->raw_trie, raw_bytes));
     VA_TRY(trie_init(tok, &tok->normalized_trie, normalized_bytes));
-    for (i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         const text_added_token *t = &tok->added[i];
         if (t->normalized)
             *text_pairs_at(&tok->added_by_id, t->id, 0) =
                 (struct text_pair){.a = t->id, .value = (int32_t)i};
         trie_add(t->normalized ? &tok->normalized_trie : &tok->raw_trie, t->content, (int32_t)i);
     }
+done:
+    return st;
+}
+
+va_status text_added_read(va_tokenizer *tok, const va_json *added) {
+    va_status st = VA_OK;
+    int64_t n = va_json_count(added), i = 0;
+    VA_TRY_ALLOC(tok->ctx, tok->added, VA_NEW_ARRAY(tok->arena, text_added_token, n));
+    for (const va_json *v = va_json_first(added); v; v = va_json_next(v))
+        VA_TRY(read_token(tok, v, &tok->added[i++]));
+    tok->n_added = n;
+    VA_TRY(text_added_index(tok));
 done:
     return st;
 }

@@ -1,9 +1,10 @@
 // text_bpe.c: byte pair encoding (Sennrich, Haddow, Birch 2016) with byte fallback.
 //
 // Of all adjacent pairs that have a merge, the one with the lowest rank (leftmost among equals) is
-// merged until none is left. Symbols are a linked list and candidate pairs a heap, so a word of n
-// characters takes O(n log n); entries of the heap that the list has outrun are dropped when met.
-// SPDX-License-Identifier: Apache-2.0
+// merged until none is left. A pair has a merge when the table says so or, by score (SentencePiece;
+// Kudo, Richardson 2018), when the two make a piece of the vocabulary. Symbols are a linked list
+// and candidate pairs a heap, so a word of n characters takes O(n log n); entries of the heap that
+// the list has outrun are dropped when met. SPDX-License-Identifier: Apache-2.0
 #include "text_priv.h"
 
 #include <stdio.h>
@@ -23,71 +24,9 @@ static const char *const model_keys[] = {"type",
 
 // -- reading ---------------------------------------------------------------------------------
 
-// The two halves of merge number i; pointers into v.
-static va_status merge_halves(va_tokenizer *tok, const va_json *v, int64_t i, text_str half[2]) {
-    const char *both = va_json_as_string(v);
-    if (both) {
-        const char *space = strchr(both, ' ');
-        if (!space || strchr(space + 1, ' '))
-            return va_fail(
-                tok->ctx, VA_ERR_FORMAT,
-                "%s: model.merges[%lld]: expected two pieces with one space between, got '%s'",
-                tok->path, (long long)i, both);
-        half[0] = (text_str){both, space - both};
-        half[1] = (text_str){space + 1, (int64_t)strlen(space + 1)};
-        return VA_OK;
-    }
-    const va_json *a = va_json_is_array(v) && va_json_count(v) == 2 ? va_json_first(v) : NULL;
-    const char *s = a ? va_json_as_string(a) : NULL;
-    const char *t = a ? va_json_as_string(va_json_next(a)) : NULL;
-    if (!s || !t)
-        return va_fail(tok->ctx, VA_ERR_FORMAT,
-                       "%s: model.merges[%lld]: expected a pair of strings, got %s", tok->path,
-                       (long long)i, va_json_type(v));
-    half[0] = (text_str){s, (int64_t)strlen(s)};
-    half[1] = (text_str){t, (int64_t)strlen(t)};
-    return VA_OK;
-}
-
-static va_status model_id(va_tokenizer *tok, text_str s, int64_t i, int32_t *id) {
-    *id = text_vocab_find(&tok->vocab, s.s, s.n);
-    if (*id >= 0 && tok->vocab.flags[*id] & TEXT_IN_MODEL)
-        return VA_OK;
-    return va_fail(tok->ctx, VA_ERR_FORMAT,
-                   "%s: model.merges[%lld]: '%.*s' is not in the vocabulary", tok->path,
-                   (long long)i, (int)VA_MIN(s.n, 200), s.s);
-}
-
-static va_status read_merges(va_tokenizer *tok, const va_json *merges) {
-    va_status st = VA_OK;
-    va_strbuf joined = {0};
-    if (!merges || !va_json_is_array(merges))
-        return text_wrong_type(tok, "model.merges", "an array", merges);
-    int64_t n = va_json_count(merges), i = 0;
-    if (n > TEXT_MAX_ID)
-        return va_fail(tok->ctx, VA_ERR_FORMAT, "%s: model.merges: more than 16 million",
-                       tok->path);
-    VA_TRY(text_pairs_init(tok, &tok->bpe.merges, n));
-    for (const va_json *v = va_json_first(merges); v; v = va_json_next(v), i++) {
-        text_str half[2];
-        int32_t a, b, merged;
-        VA_TRY(merge_halves(tok, v, i, half));
-        VA_TRY(model_id(tok, half[0], i, &a));
-        VA_TRY(model_id(tok, half[1], i, &b));
-        joined.len = 0;
-        va_strbuf_append(&joined, half[0].s, half[0].n);
-        va_strbuf_append(&joined, half[1].s, half[1].n);
-        if (joined.failed) {
-            st = text_out_of_memory(tok);
-            goto done;
-        }
-        VA_TRY(model_id(tok, (text_str){joined.data, joined.len}, i, &merged));
-        *text_pairs_at(&tok->bpe.merges, a, b) =
-            (struct text_pair){.a = a, .b = b, .rank = (int32_t)i, .value = merged};
-    }
-done:
-    va_strbuf_free(&joined);
-    return st;
+static int32_t find_model(const va_tokenizer *tok, const char *s, int64_t n) {
+    int32_t id = text_vocab_find(&tok->vocab, s, n);
+    return id >= 0 && tok->vocab.flags[id] & TEXT_IN_MODEL ? id : -1;
 }
 
 // Settings that must be absent, null, or have no effect.
@@ -122,22 +61,25 @@ va_status text_bpe_read(va_tokenizer *tok, const va_json *model) {
         VA_TRY(text_get_string(tok, model, where, "unk_token", &bpe->unk));
         bpe->has_unk = true;
     }
-    VA_TRY(read_merges(tok, va_json_get(model, "merges")));
+    VA_TRY(text_merges_read(tok, va_json_get(model, "merges")));
+    text_bpe_find_bytes(tok);
+done:
+    return st;
+}
+
+void text_bpe_find_bytes(va_tokenizer *tok) {
     for (int b = 0; b < 256; b++) {
         char name[8];
         snprintf(name, sizeof name, "<0x%02X>", b);
-        int32_t id = text_vocab_find(&tok->vocab, name, 6);
-        bpe->byte_id[b] = id >= 0 && tok->vocab.flags[id] & TEXT_IN_MODEL ? id : -1;
+        tok->bpe.byte_id[b] = find_model(tok, name, 6);
     }
-done:
-    return st;
 }
 
 // -- merging ---------------------------------------------------------------------------------
 
 typedef struct symbol {
-    int32_t id;
-    int64_t n; // bytes; 0: merged into the one before
+    int32_t id;    // -1: unknown so far (by score)
+    int64_t at, n; // bytes of the piece; n = 0: merged into the one before
     int64_t prev, next;
 } symbol;
 
@@ -148,6 +90,7 @@ typedef struct candidate {
 
 typedef struct word {
     va_tokenizer *tok;
+    const text_piece *p;
     symbol *sym;
     candidate *heap;
     int64_t n, n_heap, cap;
@@ -184,18 +127,28 @@ static candidate heap_pop(word *w) {
     return top;
 }
 
-static const struct text_pair *merge_at(const word *w, int64_t left) {
+// What symbol `left` and the next one make; false: nothing.
+static bool merge_at(const word *w, int64_t left, candidate *c) {
+    const va_tokenizer *tok = w->tok;
     if (left < 0 || w->sym[left].next < 0)
-        return NULL;
-    const struct text_pair *p =
-        text_pairs_at(&w->tok->bpe.merges, w->sym[left].id, w->sym[w->sym[left].next].id);
-    return p->a < 0 ? NULL : p;
+        return false;
+    const symbol *a = &w->sym[left], *b = &w->sym[a->next];
+    if (!tok->bpe.rank) {
+        const struct text_pair *p = text_pairs_at(&tok->bpe.merges, a->id, b->id);
+        *c = (candidate){.rank = p->rank, .id = p->value, .at = left};
+        return p->a >= 0;
+    }
+    int32_t id = text_vocab_find(&tok->vocab, w->p->s + a->at, a->n + b->n);
+    if (id < 0 || tok->vocab.flags[id] & TEXT_NO_MERGE)
+        return false;
+    *c = (candidate){.rank = tok->bpe.rank[id], .id = id, .at = left};
+    return true;
 }
 
 static void push_candidate(word *w, int64_t left) {
-    const struct text_pair *p = merge_at(w, left);
-    if (p)
-        heap_push(w, (candidate){.rank = p->rank, .id = p->value, .at = left});
+    candidate c;
+    if (merge_at(w, left, &c))
+        heap_push(w, c);
 }
 
 // A merge removes one symbol and pushes at most two candidates for the one popped, so the heap
@@ -205,10 +158,9 @@ static void merge_all(word *w) {
     for (int64_t i = 0; i + 1 < w->n; i++)
         push_candidate(w, i);
     while (w->n_heap > 0) {
-        candidate c = heap_pop(w);
+        candidate c = heap_pop(w), now;
         symbol *left = &w->sym[c.at];
-        const struct text_pair *now = left->n > 0 ? merge_at(w, c.at) : NULL;
-        if (!now || now->value != c.id)
+        if (left->n == 0 || !merge_at(w, c.at, &now) || now.id != c.id)
             continue; // outrun
         symbol *right = &w->sym[left->next];
         left->id = c.id;
@@ -232,7 +184,8 @@ static va_status reserve(word *w, int64_t n) {
 }
 
 static void put(word *w, int32_t id, int64_t n) {
-    w->sym[w->n] = (symbol){.id = id, .n = n, .prev = w->n - 1, .next = w->n + 1};
+    int64_t at = w->n > 0 ? w->sym[w->n - 1].at + w->sym[w->n - 1].n : 0;
+    w->sym[w->n] = (symbol){.id = id, .at = at, .n = n, .prev = w->n - 1, .next = w->n + 1};
     w->n++;
 }
 
@@ -244,11 +197,6 @@ static bool put_bytes(word *w, const char *s, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         put(w, byte_id[(unsigned char)s[i]], 1);
     return true;
-}
-
-static int32_t find_model(const va_tokenizer *tok, const char *s, int64_t n) {
-    int32_t id = text_vocab_find(&tok->vocab, s, n);
-    return id >= 0 && tok->vocab.flags[id] & TEXT_IN_MODEL ? id : -1;
 }
 
 static va_status unknown_id(va_tokenizer *tok, int32_t c, const text_piece *p, int64_t at,
@@ -271,10 +219,15 @@ static va_status spell(word *w, const text_piece *p) {
     int32_t unk = -1;
     int64_t unk_n = 0, len;
     w->n = 0;
+    w->p = p;
     VA_TRY(reserve(w, p->n));
     for (int64_t i = 0; i < p->n; i += len) {
         int32_t c = text_char_at(p->s + i, p->n - i, &len);
         int32_t id = find_model(tok, p->s + i, len);
+        if (tok->bpe.rank) { // what is unknown may yet become part of a piece
+            put(w, id, len);
+            continue;
+        }
         if (id < 0 && tok->bpe.byte_fallback && put_bytes(w, p->s + i, len))
             continue;
         if (unk >= 0 && (id >= 0 || !tok->bpe.fuse_unk)) {
@@ -316,6 +269,45 @@ static int32_t whole_piece(const va_tokenizer *tok, const text_piece *p) {
     return tok->bpe.ignore_merges ? find_model(tok, p->s, p->n) : -1;
 }
 
+// By score: the symbols that stayed unknown become bytes, or one unknown token for each run.
+static va_status resolve_unknown(word *w) {
+    va_status st = VA_OK;
+    symbol *old = w->sym;
+    int64_t n_old = w->n, len;
+    bool unk_before = false;
+    w->sym = VA_NEW_ARRAY(w->tok->scratch, symbol, w->p->n);
+    if (!w->sym)
+        return text_out_of_memory(w->tok);
+    w->cap = 0; // the heap may be shorter now
+    w->n = 0;
+    for (int64_t i = 0; i < n_old; i++) {
+        const char *s = w->p->s + old[i].at;
+        int32_t id = old[i].id;
+        if (old[i].n == 0)
+            continue;
+        if (id < 0 && w->tok->bpe.byte_fallback && put_bytes(w, s, old[i].n)) {
+            unk_before = false;
+            continue;
+        }
+        if (id < 0)
+            VA_TRY(unknown_id(w->tok, text_char_at(s, old[i].n, &len), w->p, old[i].at, &id));
+        if (old[i].id < 0 && unk_before)
+            w->sym[w->n - 1].n += old[i].n;
+        else
+            put(w, id, old[i].n);
+        unk_before = old[i].id < 0;
+    }
+done:
+    return st;
+}
+
+static bool has_unknown(const word *w) {
+    bool found = false;
+    for (int64_t i = 0; i < w->n && !found; i++)
+        found = w->sym[i].n > 0 && w->sym[i].id < 0;
+    return found;
+}
+
 va_status text_bpe_pieces(va_tokenizer *tok, const text_pieces *pieces, va_token **tokens,
                           int64_t *n) {
     va_status st = VA_OK;
@@ -329,6 +321,8 @@ va_status text_bpe_pieces(va_tokenizer *tok, const text_pieces *pieces, va_token
         if (whole < 0) {
             VA_TRY(spell(&w, p));
             merge_all(&w);
+            if (has_unknown(&w))
+                VA_TRY(resolve_unknown(&w));
         }
         VA_TRY_ALLOC(tok->ctx, *tokens, grow(tok, *tokens, *n, &cap, whole < 0 ? w.n : 1));
         if (whole >= 0) {
@@ -336,13 +330,11 @@ va_status text_bpe_pieces(va_tokenizer *tok, const text_pieces *pieces, va_token
             (*tokens)[(*n)++] = (va_token){whole, span.begin, span.end};
             continue;
         }
-        int64_t at = 0;
         for (int64_t i = 0; i < w.n; i++) {
-            int64_t len = w.sym[i].n;
-            if (len == 0)
-                continue;
-            (*tokens)[(*n)++] = (va_token){w.sym[i].id, p->at[at].begin, p->at[at + len - 1].end};
-            at += len;
+            const symbol *x = &w.sym[i];
+            if (x->n > 0)
+                (*tokens)[(*n)++] =
+                    (va_token){x->id, p->at[x->at].begin, p->at[x->at + x->n - 1].end};
         }
     }
 done:

@@ -77,6 +77,13 @@ done:
     return st;
 }
 
+va_status text_decoder_add(va_tokenizer *tok, text_decoder decoder) {
+    if (tok->n_decoder == TEXT_MAX_STEPS)
+        return text_unknown(tok, "decoder", "more than 64 decoders", "64");
+    tok->decoder[tok->n_decoder++] = decoder;
+    return VA_OK;
+}
+
 va_status text_decoder_read(va_tokenizer *tok, const va_json *v) {
     return text_each_step(tok, v, "decoders", "decoder", read_step);
 }

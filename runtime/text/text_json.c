@@ -4,6 +4,16 @@
 
 #include <string.h>
 
+const char *text_place(va_tokenizer *tok) {
+    int64_t line, col;
+    if (!tok->reading)
+        return tok->path;
+    va_json_cursor_place(tok->reading, &line, &col);
+    char *place =
+        va_arena_printf(tok->arena, "%s:%lld:%lld", tok->path, (long long)line, (long long)col);
+    return place ? place : tok->path;
+}
+
 va_status text_wrong_type(va_tokenizer *tok, const char *where, const char *expected,
                           const va_json *got) {
     return va_fail(tok->ctx, VA_ERR_FORMAT, "%s: %s: expected %s, got %s", tok->path, where,

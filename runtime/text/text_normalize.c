@@ -56,6 +56,13 @@ done:
     return st;
 }
 
+va_status text_norm_add(va_tokenizer *tok, text_norm norm) {
+    if (tok->n_norm == TEXT_MAX_STEPS)
+        return text_unknown(tok, "normalizer", "more than 64 normalizers", "64");
+    tok->norm[tok->n_norm++] = norm;
+    return VA_OK;
+}
+
 va_status text_norm_read(va_tokenizer *tok, const va_json *v) {
     return text_each_step(tok, v, "normalizers", "normalizer", read_step);
 }

@@ -17,8 +17,7 @@ static const char space_regex[] = "\\s";
 static const char digit_regex[] = "\\p{N}";
 static const char punctuation_regex[] = "[\\p{P}$+<=>^`|~]"; // and ASCII's symbols
 // The expression of GPT-2 (Radford et al. 2019), which ByteLevel implies.
-static const char gpt2_regex[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+static const char gpt2_regex[] = TEXT_GPT2_REGEX;
 
 static const char *const split_keys[] = {"type", "pattern", "behavior", "invert", NULL};
 static const char *const metaspace_keys[] = {
@@ -139,6 +138,23 @@ static va_status read_step(va_tokenizer *tok, const va_json *v, const char *type
     }
 done:
     return st;
+}
+
+static va_status add_split(va_tokenizer *tok, text_split split, const char *expression) {
+    if (tok->n_split == TEXT_MAX_STEPS)
+        return text_unknown(tok, "pre_tokenizer", "more than 64 pre-tokenizers", "64");
+    text_split *s = &tok->split[tok->n_split++];
+    *s = split;
+    return expression ? text_pattern_compile(tok, expression, "pre-tokenizer", &s->pattern) : VA_OK;
+}
+
+va_status text_split_add_regex(va_tokenizer *tok, const char *expression) {
+    return add_split(tok, (text_split){.kind = TEXT_SPLIT_PATTERN, .behavior = TEXT_ISOLATED},
+                     expression);
+}
+
+va_status text_split_add_bytes(va_tokenizer *tok) {
+    return add_split(tok, (text_split){.kind = TEXT_SPLIT_BYTES, .behavior = TEXT_ISOLATED}, NULL);
 }
 
 va_status text_split_read(va_tokenizer *tok, const va_json *v) {

@@ -53,9 +53,8 @@ done:
     return st;
 }
 
-va_status va_tokenizer_load(va_ctx *ctx, const char *path, va_tokenizer **out) {
+va_status text_create(va_ctx *ctx, const char *path, va_tokenizer **out) {
     va_status st = VA_OK;
-    va_json *root = NULL;
     va_tokenizer *tok = NULL;
     *out = NULL;
     VA_TRY_ALLOC(ctx, tok, calloc(1, sizeof *tok));
@@ -63,13 +62,30 @@ va_status va_tokenizer_load(va_ctx *ctx, const char *path, va_tokenizer **out) {
     VA_TRY_ALLOC(ctx, tok->arena, va_arena_create());
     VA_TRY_ALLOC(ctx, tok->scratch, va_arena_create());
     VA_TRY_ALLOC(ctx, tok->path, va_arena_strdup(tok->arena, path));
-    VA_TRY(va_json_load(ctx, path, 0, &root));
-    VA_TRY(read_all(tok, root));
+    *out = tok;
+    tok = NULL;
+done:
+    va_tokenizer_free(&tok);
+    return st;
+}
+
+va_status va_tokenizer_load(va_ctx *ctx, const char *path, va_tokenizer **out) {
+    static const va_json_path large[TEXT_LARGE_COUNT] = {
+        [TEXT_LARGE_VOCAB] = {"model", "vocab"}, [TEXT_LARGE_MERGES] = {"model", "merges"}};
+    va_status st = VA_OK;
+    va_json_doc *doc = NULL;
+    va_tokenizer *tok = NULL;
+    *out = NULL;
+    VA_TRY(text_create(ctx, path, &tok));
+    VA_TRY(va_json_doc_open(ctx, path, 0, large, TEXT_LARGE_COUNT, &doc));
+    tok->doc = doc;
+    VA_TRY(read_all(tok, va_json_doc_root(doc)));
+    tok->doc = NULL;
     va_arena_reset(tok->scratch);
     *out = tok;
     tok = NULL;
 done:
-    va_json_free(&root);
+    va_json_doc_close(&doc);
     va_tokenizer_free(&tok);
     return st;
 }

@@ -17,6 +17,8 @@ layout(constant_id = 0) const uint ACT = 0; // values of va_act
 #define GELU_TANH 0u
 #define GELU 1u
 #define SILU 2u
+#define RELU 3u
+#define PHI_TANH 4u // from here on the factors act(g) / g of the four above
 
 layout(push_constant) uniform Push
 {
@@ -29,32 +31,46 @@ float gelu_tanh_2w(float g)
     return 1.59576912 * g * fma(0.044715 * g, g, 1.0);
 }
 
-float act(float g)
+const uint KIND = ACT % PHI_TANH;
+
+float factor(float g)
 {
-    if (ACT == GELU_TANH)
-        return g * math_sigmoid(gelu_tanh_2w(g));
-    if (ACT == GELU)
-        return g * math_phi(g);
-    if (ACT == SILU)
-        return g * math_sigmoid(g);
-    return g <= 0.0 ? 0.0 : g;
+    if (KIND == GELU_TANH)
+        return math_sigmoid(gelu_tanh_2w(g));
+    if (KIND == GELU)
+        return math_phi(g);
+    if (KIND == SILU)
+        return math_sigmoid(g);
+    return g > 0.0 ? 1.0 : (g <= 0.0 ? 0.0 : g);
 }
 
-// At 0 the slope of relu is taken as 0. Far out the products 0 * infinity are avoided.
-float act_slope(float g)
+float factor_slope(float g)
 {
-    if (ACT == GELU_TANH) {
-        if (abs(g) > 20.0)
-            return g > 0.0 ? 1.0 : 0.0;
+    if (KIND == GELU_TANH) {
+        if (abs(g) > 20.0) // 0 * infinity further out
+            return 0.0;
         float w2 = gelu_tanh_2w(g);
         float slope2 = 1.59576912 * fma(0.134145 * g, g, 1.0);
-        return math_sigmoid(w2) * fma(g * slope2, math_sigmoid(-w2), 1.0);
+        return slope2 * math_sigmoid(w2) * math_sigmoid(-w2);
     }
-    if (ACT == GELU)
-        return fma(g, math_phi_density(g), math_phi(g));
-    if (ACT == SILU)
-        return math_sigmoid(g) * fma(g, math_sigmoid(-g), 1.0);
-    return g > 0.0 ? 1.0 : (g <= 0.0 ? 0.0 : g);
+    if (KIND == GELU)
+        return math_phi_density(g);
+    if (KIND == SILU)
+        return math_sigmoid(g) * math_sigmoid(-g);
+    return g > 0.0 || g <= 0.0 ? 0.0 : g;
+}
+
+float act(float g)
+{
+    if (ACT >= PHI_TANH)
+        return factor(g);
+    return KIND == RELU && g <= 0.0 ? 0.0 : g * factor(g);
+}
+
+float act_slope(float g)
+{
+    float slope = factor_slope(g);
+    return ACT >= PHI_TANH ? slope : fma(g, slope, factor(g));
 }
 
 #ifdef FORWARD

@@ -277,7 +277,7 @@ static inline void build(fixture *f) {
     const va_op_attr last = {.seq_len = T, .first = T - 1, .count = 1};
     const va_op_attr mean = {.seq_len = T, .first = 0, .count = T, .mean = true};
     n[X] = va_graph_input(g, "x", VA_F32, 2, (const int64_t[]){T, D_MODEL});
-    va_node table = va_graph_const(g, "rope", 3, (const int64_t[]){T, D / 2, 2}, f->b.table);
+    va_node table = va_graph_const(g, "rope", VA_F32, 3, (const int64_t[]){T, D / 2, 2}, f->b.table);
     for (int i = 0; i < N_WEIGHTS; i++)
         w[i] = va_graph_weight(g, weight_names[i], weight_shape[i][0], weight_shape[i][1]);
     op2(f, VA_OP_RMSNORM, &norm, X, w[W_N1], N1);

@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-static const va_act acts[] = {VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU, VA_ACT_RELU};
+static const va_act acts[] = {VA_ACT_GELU_TANH, VA_ACT_GELU, VA_ACT_SILU,    VA_ACT_RELU,
+                              VA_ACT_PHI_TANH,  VA_ACT_PHI,  VA_ACT_SIGMOID, VA_ACT_STEP};
 
 static void test_shapes(void **state) {
     static const int64_t widths[] = {1, 3, 36, 131, 257};
@@ -38,8 +39,16 @@ static double act_ref(va_act act, double g) {
         return 0.5 * g * erfc(-g / sqrt(2));
     case VA_ACT_SILU:
         return g / (1 + exp(-g));
-    default:
+    case VA_ACT_RELU:
         return g > 0 ? g : 0;
+    case VA_ACT_PHI_TANH:
+        return 1 / (1 + exp(-2 * sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)));
+    case VA_ACT_PHI:
+        return 0.5 * erfc(-g / sqrt(2));
+    case VA_ACT_SIGMOID:
+        return 1 / (1 + exp(-g));
+    default:
+        return g > 0;
     }
 }
 

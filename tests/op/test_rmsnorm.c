@@ -34,6 +34,16 @@ static void test_heads_and_dtypes(void **state) {
     }
 }
 
+// One norm over all heads of a row, as OLMo 2 has it.
+static void test_whole_rows(void **state) {
+    op_case c = {.op = VA_OP_RMSNORM,
+                 .attr = {.eps = 0.05f},
+                 .x = {OP_F32_3(5, 4, 10), WEIGHT(VA_F32, 40)},
+                 .k = 3,
+                 .accumulate = 1};
+    op_check_all(*state, &c);
+}
+
 // Values far from 1, where r^2 or r^3 alone would leave f32's range.
 static void test_scales(void **state) {
     static const double sigma[] = {1e-12, 1e-4, 1e4, 1e15};
@@ -60,13 +70,16 @@ static void test_refusals(void **state) {
     va_op_attr attr = {.eps = 1e-6f};
     assert_error(ctx, VA_ERR_SHAPE, "rmsnorm: w: expected [5] F32, F16 or BF16, got [4] F32",
                  va_op_get(VA_OP_RMSNORM)->infer(ctx, &attr, x, &y, &aux));
+    x[0] = (va_tensor)OP_F32_3(3, 2, 5);
+    assert_error(ctx, VA_ERR_SHAPE, "rmsnorm: w: expected [5] F32, F16 or BF16, got [4] F32",
+                 va_op_get(VA_OP_RMSNORM)->infer(ctx, &attr, x, &y, &aux));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_widths),   cmocka_unit_test(test_heads_and_dtypes),
-        cmocka_unit_test(test_scales),   cmocka_unit_test(test_model_width),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_widths),      cmocka_unit_test(test_heads_and_dtypes),
+        cmocka_unit_test(test_whole_rows),  cmocka_unit_test(test_scales),
+        cmocka_unit_test(test_model_width), cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests_name("rmsnorm", tests, op_test_setup, op_test_teardown);
 }

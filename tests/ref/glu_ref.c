@@ -14,6 +14,14 @@ static double act(va_act kind, double g) {
         return g / (1 + exp(-g));
     case VA_ACT_RELU:
         return g <= 0 ? 0 : g; // NaN stays
+    case VA_ACT_PHI_TANH:
+        return 0.5 * (1 + tanh(sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)));
+    case VA_ACT_PHI:
+        return 0.5 * erfc(-g / sqrt(2));
+    case VA_ACT_SIGMOID:
+        return 1 / (1 + exp(-g));
+    case VA_ACT_STEP:
+        return g <= 0 ? 0 : g > 0 ? 1 : g;
     }
     return NAN;
 }
@@ -32,6 +40,18 @@ static double slope(va_act kind, double g) {
     }
     case VA_ACT_RELU:
         return g > 0;
+    case VA_ACT_PHI_TANH: {
+        double t = tanh(sqrt(2 / M_PI) * (g + 0.044715 * g * g * g));
+        return 0.5 * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * g * g);
+    }
+    case VA_ACT_PHI:
+        return exp(-0.5 * g * g) / sqrt(2 * M_PI);
+    case VA_ACT_SIGMOID: {
+        double s = 1 / (1 + exp(-g));
+        return s * (1 - s);
+    }
+    case VA_ACT_STEP:
+        return 0;
     }
     return NAN;
 }

@@ -5,7 +5,7 @@
 #include <math.h>
 
 static int64_t width(const op_ref_call *r) {
-    return r->x[0].shape[r->x[0].n_dim - 1];
+    return r->x[1].shape[0];
 }
 
 static double gain(const op_ref_call *r, int64_t c) {

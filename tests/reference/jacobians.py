@@ -1,5 +1,7 @@
 """Jacobians between sites of an oracle, by autograd, and finite differences to check them."""
 
+import copy
+
 import torch
 
 
@@ -34,6 +36,12 @@ class SiteMap:
         with torch.no_grad():
             self.stream = oracle.sites(oracle.embed(ids))["resid", self.start]
         self.point, self.keep_in = pick(self.stream, self.source_at)
+
+    def with_oracle(self, oracle):
+        """The same map, at the same point, of another oracle."""
+        other = copy.copy(self)
+        other.oracle = oracle
+        return other
 
     def __call__(self, rows):
         """Rows at the source -> rows [p_out, d_out] at the target."""

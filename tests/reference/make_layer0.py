@@ -4,7 +4,7 @@
 
 For each concept's prompt: the token ids by HF tokenizers, and, with J the derivative of
 `norm:6@last` by `embed@all`, J x at the prompt in both modes. The weights are read through HF
-transformers; the oracle is the one that make_gemma3.py holds to HF's own forward pass.
+transformers; the oracle is the one that make_families.py holds to HF's own forward pass.
 """
 
 import json
@@ -13,10 +13,11 @@ import pathlib
 import torch
 from tokenizers import Tokenizer
 
-import gemma3_hf
+import hf_model
+from families import shape_of
 from fixture_files import fixture_dir, write_tensors
-from gemma3_oracle import Oracle, shape_of
 from jacobians import SiteMap
+from oracle import Oracle
 
 ROOT = pathlib.Path(__file__).parents[2]
 MODEL = ROOT / "experiments/models/tiny-gemma3"
@@ -33,9 +34,9 @@ def concept_vector(oracle, ids):
 
 def main():
     """Write tests/fixtures/layer0/expected.safetensors."""
-    model = gemma3_hf.load(MODEL)
+    model = hf_model.load(MODEL)
     shape = shape_of(model.config)
-    exact = Oracle(shape, gemma3_hf.weights64(model))
+    exact = Oracle(shape, hf_model.weights64(model))
     tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
     tensors = {}
     for concept in CONCEPTS:

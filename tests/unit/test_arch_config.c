@@ -63,8 +63,6 @@ static void test_sizes(void **state) {
     assert_int_equal(c.bos_id, 7);
     assert_true(c.tied_embeddings);
     assert_string_equal(c.unembed_weight, c.embed_weight);
-    // q 32x32, k and v 16x32, o 32x32, 4 norms of 32, 2 of 8, mlp 3x32x48
-    assert_int_equal(va_arch_block_params(&c, 2), 2 * (1024 + 2 * 512 + 1024 + 128 + 16 + 4608));
 }
 
 static void test_defaults(void **state) {
@@ -181,10 +179,20 @@ static void test_refused(void **state) {
         {"\"pruned_heads\": {\"1\": [0]}", VA_ERR_UNSUPPORTED, "pruned_heads"},
         {"\"hidden_activation\": \"laplace\"", VA_ERR_UNSUPPORTED,
          "hidden_activation = \"laplace\""},
-        {"\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 8}", VA_ERR_UNSUPPORTED,
-         "rope_scaling.rope_type = \"yarn\""},
-        {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8, \"beta_fast\": 1}",
-         VA_ERR_UNSUPPORTED, "rope_scaling.beta_fast"},
+        {"\"rope_scaling\": {\"rope_type\": \"ntk\", \"factor\": 8}", VA_ERR_UNSUPPORTED,
+         "rope_scaling.rope_type = \"ntk\""},
+        {"\"rope_scaling\": {\"rope_type\": \"linear\", \"factor\": 8, \"beta_odd\": 1}",
+         VA_ERR_UNSUPPORTED, "rope_scaling.beta_odd = 1"},
+        {"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8}", VA_ERR_FORMAT,
+         "rope_scaling.high_freq_factor: llama3 scaling needs low_freq_factor"},
+        {"\"rope_scaling\": {\"rope_type\": \"longrope\", \"short_factor\": [1, 2, 3], "
+         "\"long_factor\": [1, 2, 3]}",
+         VA_ERR_FORMAT, "short_factor: expected 4 numbers, one for each rotating pair, got 3"},
+        {"\"rope_scaling\": {\"rope_type\": \"longrope\", \"short_factor\": [1, 2, 3, 4], "
+         "\"long_factor\": [1, 2, 3]}",
+         VA_ERR_FORMAT, "long_factor: expected as many numbers as in short_factor"},
+        {"\"rope_scaling\": {\"rope_type\": \"longrope\", \"short_factor\": [1, -2, 3, 4]}",
+         VA_ERR_FORMAT, "short_factor: expected numbers above 0, got -2"},
         {"\"rope_scaling\": {\"factor\": 8}", VA_ERR_UNSUPPORTED, "without rope_type"},
         {"\"rope_scaling\": {\"rope_type\": \"linear\"}", VA_ERR_FORMAT, "needs a number above 0"},
         {"\"rope_scaling\": 8", VA_ERR_FORMAT, "rope_scaling: expected an object"},
@@ -218,7 +226,7 @@ static void test_wrong_documents(void **state) {
         {"[]", VA_ERR_FORMAT, "expected an object"},
         {"{}", VA_ERR_FORMAT, "model_type: expected a string"},
         {"{\"model_type\": 3}", VA_ERR_FORMAT, "model_type: expected a string"},
-        {"{\"model_type\": \"gemma4\"}", VA_ERR_UNSUPPORTED, "expected one of gemma3_text, gemma3"},
+        {"{\"model_type\": \"gemma4\"}", VA_ERR_UNSUPPORTED, "expected one of llama, qwen2"},
         {"{\"model_type\": \"gemma3\"}", VA_ERR_FORMAT, "text_config: expected an object"},
         {"{\"model_type\": \"gemma3\", \"text_config\": {\"odd\": 1}}", VA_ERR_UNSUPPORTED,
          "text_config.odd = 1"},
@@ -244,12 +252,14 @@ static void test_aliases(void **state) {
     assert_ok(f->ctx, parse_with(f, "", &c));
     static const char *const norm[] = {"model.norm.weight", "language_model.model.norm.weight",
                                        "model.language_model.norm.weight", "norm.weight"};
-    for (int64_t i = 0; i < 4; i++)
-        assert_string_equal(va_arch_weight_alias(&c, f->arena, norm[0], i), norm[i]);
-    assert_null(va_arch_weight_alias(&c, f->arena, norm[0], 4));
-    assert_string_equal(va_arch_weight_alias(&c, f->arena, "lm_head.weight", 1),
-                        "language_model.lm_head.weight");
-    assert_null(va_arch_weight_alias(&c, f->arena, "lm_head.weight", 2));
+    va_arch_source s[VA_ARCH_MAX_SOURCES];
+    assert_int_equal(va_arch_sources(&c, f->arena, norm[0], 32, s), 4);
+    for (int64_t i = 0; i < 4; i++) {
+        assert_string_equal(s[i].name, norm[i]);
+        assert_true(va_arch_source_is_plain(&s[i], 32));
+    }
+    assert_int_equal(va_arch_sources(&c, f->arena, "lm_head.weight", 100, s), 2);
+    assert_string_equal(s[1].name, "language_model.lm_head.weight");
 }
 
 int main(void) {
