@@ -17,8 +17,30 @@ static void check_config(const va_arch_config *c) {
     FUZZ_REQUIRE(c->d_head > 0 && c->d_ff > 0 && c->vocab_size > 0 && c->max_context > 0);
     FUZZ_REQUIRE(c->n_head % c->n_kv_head == 0);
     FUZZ_REQUIRE(c->bos_id >= -1);
-    FUZZ_REQUIRE(va_arch_block_params(c, c->n_layer) > 0);
     FUZZ_REQUIRE(va_arch_layer_text(c, text) == text);
+}
+
+// Every row of every weight has a place in a tensor of the file.
+static void check_sources(const va_arch_config *c, const va_graph *g) {
+    va_arena *arena = va_arena_create();
+    FUZZ_REQUIRE(arena);
+    for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
+        const va_node w = va_graph_weight_at(g, i);
+        const va_tensor t = va_graph_tensor(g, w);
+        const int64_t n = t.shape[0], rows[] = {0, 1 % n, n / 2, n - 1};
+        va_arch_source s[VA_ARCH_MAX_SOURCES];
+        const int64_t n_sources = va_arch_sources(c, arena, va_graph_name(g, w), n, s);
+        FUZZ_REQUIRE(n_sources >= 0 && n_sources <= VA_ARCH_MAX_SOURCES);
+        for (int64_t k = 0; k < n_sources; k++) {
+            FUZZ_REQUIRE(s[k].name && *s[k].name && s[k].n_rows >= n);
+            for (int64_t r = 0; r < VA_COUNT(rows); r++) {
+                const int64_t row = va_arch_source_row(&s[k], rows[r]);
+                FUZZ_REQUIRE(row >= 0 && row < s[k].n_rows);
+                FUZZ_REQUIRE(!va_arch_source_is_plain(&s[k], n) || row == s[k].first + rows[r]);
+            }
+        }
+    }
+    va_arena_destroy(&arena);
 }
 
 static void build(const va_arch_config *c) {
@@ -41,6 +63,7 @@ static void build(const va_arch_config *c) {
         FUZZ_REQUIRE(va_graph_weight_count(g) > 0);
         FUZZ_REQUIRE(y.shape[y.n_dim - 1] == c->vocab_size);
         FUZZ_REQUIRE(va_graph_forward_cost(g).memory_bytes > 0);
+        check_sources(c, g);
     } else {
         FUZZ_REFUSED(ctx, st, VA_ERR_SHAPE, VA_ERR_UNSUPPORTED, VA_ERR_NUMERIC);
     }

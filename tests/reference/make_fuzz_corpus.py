@@ -40,6 +40,9 @@ def make_index():
     write("index", "two", compact({"metadata": {"total_size": 16}, "weight_map": shards}))
     write("index", "one", compact({"weight_map": {"b": "b.safetensors"}}))
     write("index", "missing", compact({"weight_map": {"a": "c.safetensors"}}))
+    write("json_doc", "objects", compact({"a": {"b": {"x": 1, "y\n": "z\u00e9\n"}, "c": [1.5, [2], {}]}}))
+    write("json_doc", "spaces", '{ "a" : { "b" : [ ] , "\\u0063" : { "k" : [ 1 , { } ] } } , "d" : 0 }')
+    write("json_doc", "scalars", compact({"a": {"b": 7, "c": "x", "d": {"b": [1]}}}))
     write("index", "wrong", compact({"weight_map": {"a": "b.safetensors", "b": "b.safetensors"}}))
 
 
@@ -223,6 +226,76 @@ def make_hostile_tokenizer():
         write("tokenizer", name, compact({**parts, "model": model}), "hostile")
 
 
+# -- gguf ------------------------------------------------------------------------------------------
+
+GGUF_TYPES = {"u8": (0, "B"), "i8": (1, "b"), "u16": (2, "H"), "i16": (3, "h"), "u32": (4, "I"),
+              "i32": (5, "i"), "f32": (6, "f"), "bool": (7, "?"), "str": (8, None), "u64": (10, "Q"),
+              "i64": (11, "q"), "f64": (12, "d")}
+
+
+def gguf_string(text):
+    data = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def gguf_element(kind, value):
+    return gguf_string(value) if kind == "str" else struct.pack("<" + GGUF_TYPES[kind][1], value)
+
+
+def gguf(values, tensors=(), alignment=32, version=3):
+    """values: key -> (kind, value or list); tensors: (name, GGUF's dimensions, type, bytes)"""
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values))
+    for key, (kind, value) in values.items():
+        out += gguf_string(key)
+        number = struct.pack("<I", GGUF_TYPES[kind][0])
+        if isinstance(value, list):
+            out += struct.pack("<I", 9) + number + struct.pack("<Q", len(value))
+            out += b"".join(gguf_element(kind, v) for v in value)
+        else:
+            out += number + gguf_element(kind, value)
+    data = b""
+    for name, shape, type_number, n_bytes in tensors:
+        data += b"\0" * (-len(data) % alignment)
+        out += gguf_string(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
+        out += struct.pack("<IQ", type_number, len(data))
+        data += bytes((11 * i + len(data)) % 256 for i in range(n_bytes))
+    return out + b"\0" * (-len(out) % alignment) + data
+
+
+def make_gguf():
+    scalars = {f"v.{k}": (k, "text" if k == "str" else 1) for k in GGUF_TYPES}
+    arrays = {f"a.{k}": (k, ["x", "", "yz"] if k == "str" else [0, 1, 1]) for k in GGUF_TYPES}
+    write("gguf", "scalars", gguf(scalars))
+    write("gguf", "arrays", gguf(arrays, version=2))
+    write("gguf", "empty", gguf({}))
+    tensors = [("f32", [3, 2], 0, 24), ("f16", [2], 1, 4), ("q8_0", [32, 2], 8, 68),
+               ("q4_0", [64], 2, 36), ("none", [0, 4], 0, 0), ("scalar", [], 28, 8),
+               ("bf16", [1, 1, 2, 1], 30, 4)]
+    write("gguf", "tensors", gguf({"general.alignment": ("u32", 64)}, tensors, alignment=64))
+
+
+def make_tokenizer_gguf():
+    t = "tokenizer.ggml."
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in (0x41, 0x0A, 0xC3, 0xA9)), "\u2581",
+              "t", "h", "e", "th", "the", "\u2581the", "<x>", "aa", "a"]
+    types = [2, 3, 3, 6, 6, 6, 6, *[1] * 7, 4, 1, 1]
+    llama = {t + "model": ("str", "llama"), t + "tokens": ("str", pieces),
+             t + "scores": ("f32", [-float(i) for i in range(len(pieces))]),
+             t + "token_type": ("i32", types), t + "bos_token_id": ("u32", 1),
+             t + "eos_token_id": ("u32", 2), t + "unknown_token_id": ("u32", 0),
+             t + "add_bos_token": ("bool", True), t + "add_eos_token": ("bool", True),
+             t + "add_space_prefix": ("bool", True)}
+    write("tokenizer_gguf", "llama", gguf(llama))
+    gpt2 = {t + "model": ("str", "gpt2"), t + "pre": ("str", "llama-bpe"),
+            t + "tokens": ("str", ["t", "h", "e", "\u0120", "th", "\u0120th", "<|s|>", "a", "1"]),
+            t + "token_type": ("i32", [1, 1, 1, 1, 1, 1, 3, 1, 1]),
+            t + "merges": ("str", ["t h", "\u0120 th"]), t + "bos_token_id": ("u32", 6)}
+    write("tokenizer_gguf", "gpt2", gguf(gpt2))
+    for pre in ("default", "qwen2", "deepseek-llm"):
+        parts = {**gpt2, t + "pre": ("str", pre), t + "add_bos_token": ("bool", False)}
+        write("tokenizer_gguf", pre.replace("-", "_"), gguf(parts))
+
+
 # -- config ----------------------------------------------------------------------------------------
 
 
@@ -251,6 +324,8 @@ def main():
     make_tokenizer()
     make_hostile_tokenizer()
     make_config()
+    make_gguf()
+    make_tokenizer_gguf()
 
 
 if __name__ == "__main__":
