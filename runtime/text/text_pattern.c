@@ -120,7 +120,7 @@ done:
 // What one match may cost on n bytes: far more than an expression needs that splits text in words,
 // far less than PCRE2's own limits, which allow minutes and gigabytes.
 static void set_limits(const text_pattern *p, int64_t n) {
-    int64_t steps = VA_MIN(n, UINT32_MAX / 32) * 16 + 100000;
+    int64_t steps = VA_MIN(n, UINT32_MAX / 32) * 16 + 10000;
     int64_t heap_kib = VA_MIN(n, UINT32_MAX / 2) / 4 + 64 * 1024;
     pcre2_set_match_limit(p->regex->limits, (uint32_t)steps);
     pcre2_set_heap_limit(p->regex->limits, (uint32_t)heap_kib);

@@ -13,7 +13,7 @@ va_status text_out_of_memory(va_tokenizer *tok) {
 // Steps that enlarge a text (Replace, Prepend, ByteLevel) multiply: 64 of them, each by ten, would
 // make 10^64 bytes of one. Real ones write each byte a few times over in all.
 void text_budget_set(va_tokenizer *tok, int64_t n) {
-    tok->budget = VA_MIN(n, INT64_MAX / 512) * 256 + (1 << 20);
+    tok->budget = VA_MIN(n, INT64_MAX / 512) * 256 + (64 << 10);
 }
 
 va_status text_budget_take(va_tokenizer *tok, int64_t n) {
