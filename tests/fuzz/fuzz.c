@@ -31,7 +31,9 @@ void fuzz_refused(va_ctx *ctx, va_status st, const va_status *codes, int64_t n) 
         fprintf(stderr, "status %d: %s\n", (int)st, message);
     FUZZ_REQUIRE(listed);
     FUZZ_REQUIRE(va_error_status(ctx) == st);
-    FUZZ_REQUIRE(*message);
+    FUZZ_REQUIRE(*message && strlen(message) <= 4096);
+    for (const char *p = message; *p; p++)
+        FUZZ_REQUIRE((unsigned char)*p >= 0x20 && *p != 0x7F);
 }
 
 static void write_all(int fd, const void *data, size_t size) {
