@@ -78,6 +78,11 @@ typedef struct va_arch_config {
 va_status va_arch_parse(va_ctx *ctx, va_arena *arena, const va_json *root, const char *path,
                         va_arch_config *config);
 
+// The same from a GGUF file's metadata; a key of its architecture that is not understood is
+// refused.
+va_status va_arch_parse_gguf(va_ctx *ctx, va_arena *arena, const va_gguf *g, const char *path,
+                             va_arch_config *config);
+
 typedef struct va_arch_build_params {
     int64_t n_seq, seq_len; // N, T
     const va_site *sites;   // what must be in the graph; position is ignored

@@ -269,16 +269,30 @@ va_status va_config_act(va_config_reader *r, const char *key, va_act *act) {
                                  "gelu_fast, gelu, silu, swish or relu");
 }
 
+static bool is_unknown(const va_config_reader *r, const char *key) {
+    return !is_in(key, r->read, r->n_read) && !is_in(key, harmless_keys, VA_COUNT(harmless_keys));
+}
+
 va_status va_config_finish(va_config_reader *r) {
     va_status st = VA_OK;
+    const char *first = NULL;
+    va_strbuf others = {0};
     for (int64_t i = 0; i < VA_COUNT(off_keys); i++)
         VA_TRY(va_config_refuse(r, off_keys[i], "not supported"));
     for (const va_json *v = va_json_first(r->obj); v; v = va_json_next(v)) {
         const char *key = va_json_key(v);
-        if (!is_in(key, r->read, r->n_read) && !is_in(key, harmless_keys, VA_COUNT(harmless_keys)))
-            return va_config_unsupported(r, key,
-                                         "unknown key, which may change the forward pass; refused");
+        if (is_unknown(r, key) && !first)
+            first = key;
+        else if (is_unknown(r, key))
+            va_strbuf_printf(&others, "%s%s", others.len ? ", " : " (so is ", key);
+    }
+    if (first) {
+        char why[256];
+        snprintf(why, sizeof why, "unknown key, which may change the forward pass; refused%.160s%s",
+                 others.data ? others.data : "", others.len ? ")" : "");
+        st = va_config_unsupported(r, first, why);
     }
 done:
+    va_strbuf_free(&others);
     return st;
 }

@@ -135,6 +135,38 @@ va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1) {
     return add_node(g, &nd);
 }
 
+// The ops that read the weight take it as it then is.
+static va_status check_readers(va_graph *g, va_node weight) {
+    for (int64_t n = 0; n < g->n_nodes; n++) {
+        const node *nd = &g->nodes[n];
+        va_tensor x[VA_OP_MAX_IN] = {0}, y, aux;
+        bool reads = false;
+        for (int i = 0; nd->kind == NODE_OP && i < VA_OP_MAX_IN; i++) {
+            reads = reads || nd->in[i] == weight;
+            if (nd->in[i] != VA_NODE_NONE)
+                x[i] = g->nodes[nd->in[i]].y;
+        }
+        va_status st = reads ? nd->op->infer(g->ctx, &nd->attr, x, &y, &aux) : VA_OK;
+        if (st != VA_OK)
+            return va_fail_in(g->ctx, st, "%s (%s)", nd->name, nd->op->name);
+    }
+    return VA_OK;
+}
+
+void va_graph_weight_dtype(va_graph *g, va_node weight, va_dtype dtype) {
+    if (closed(g, "weight dtype"))
+        return;
+    if (!va_graph_has(g, weight) || g->nodes[weight].kind != NODE_WEIGHT) {
+        mistake(g, va_fail(g->ctx, VA_ERR_USAGE, "dtype: %s is not a weight",
+                           va_graph_name(g, weight)));
+        return;
+    }
+    g->nodes[weight].y.dtype = dtype;
+    va_status st = check_readers(g, weight);
+    if (st != VA_OK)
+        mistake(g, st);
+}
+
 va_node va_graph_const(va_graph *g, const char *name, va_dtype dtype, int n_dim,
                        const int64_t *shape, const void *data) {
     if (closed(g, name))
