@@ -61,6 +61,7 @@ static int32_t trie_longest(const text_trie *trie, const char *s, int64_t n, int
 static va_status normalise_content(va_tokenizer *tok, text_str *s) {
     va_status st = VA_OK;
     text_buf b = {0};
+    text_budget_set(tok, s->n);
     VA_TRY(text_buf_put(tok, &b, s->s, s->n, (text_span){0, 0}));
     text_piece p = text_buf_piece(&b);
     VA_TRY(text_normalize(tok, &p));

@@ -1,7 +1,8 @@
 // text_pattern.c: what is searched for: literal strings and regular expressions.
 //
 // tokenizer.json's expressions are written for Oniguruma. PCRE2 reads them alike when told that
-// ^ and $ are of lines and that a newline is \n; what the two read differently is refused.
+// ^ and $ are of lines and that a newline is \n; what the two read differently is refused. How long
+// a match may backtrack, and on how much memory, grows with the text and no faster.
 // SPDX-License-Identifier: Apache-2.0
 #include "text_read.h"
 
@@ -13,11 +14,13 @@
 struct text_regex {
     pcre2_code *code;
     pcre2_match_data *data;
+    pcre2_match_context *limits;
 };
 
 void text_pattern_free(text_pattern *p) {
     if (!p->regex)
         return;
+    pcre2_match_context_free(p->regex->limits);
     pcre2_match_data_free(p->regex->data);
     pcre2_code_free(p->regex->code);
     p->regex = NULL; // arena-owned
@@ -69,8 +72,9 @@ va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const 
         goto done;
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    p->regex->code = pcre2_compile((PCRE2_SPTR)spelt.data, (PCRE2_SIZE)spelt.len,
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &code, &at, context);
+    const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    p->regex->code = pcre2_compile((PCRE2_SPTR)spelt.data, (PCRE2_SIZE)spelt.len, options, &code,
+                                   &at, context);
     if (!p->regex->code) {
         PCRE2_UCHAR text[256];
         pcre2_get_error_message(code, text, sizeof text);
@@ -79,7 +83,8 @@ va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const 
         goto done;
     }
     p->regex->data = pcre2_match_data_create_from_pattern(p->regex->code, NULL);
-    if (!p->regex->data)
+    p->regex->limits = pcre2_match_context_create(NULL);
+    if (!p->regex->data || !p->regex->limits)
         st = text_out_of_memory(tok);
 done:
     pcre2_compile_context_free(context);
@@ -94,7 +99,7 @@ static const char *engine_difference(const char *re) {
         if (*c == '\\') {
             if (!*++c)
                 return NULL;
-            if (strchr("wWbBhHRXKGQEZNOyYgk", *c))
+            if (strchr("wWbBhHRXKGQEZNOyYgkC", *c))
                 return c - 1;
             const char *brace = c[1] == '{' && strchr("pPx", *c) ? strchr(c, '}') : NULL;
             c = brace ? brace : c; // its braces are no interval
@@ -147,6 +152,15 @@ done:
     return st;
 }
 
+// What one match may cost on n bytes: far more than an expression needs that splits text in words,
+// far less than PCRE2's own limits, which allow minutes and gigabytes.
+static void set_limits(const text_pattern *p, int64_t n) {
+    int64_t steps = VA_MIN(n, UINT32_MAX / 32) * 16 + 10000;
+    int64_t heap_kib = VA_MIN(n, UINT32_MAX / 2) / 4 + 64 * 1024;
+    pcre2_set_match_limit(p->regex->limits, (uint32_t)steps);
+    pcre2_set_heap_limit(p->regex->limits, (uint32_t)heap_kib);
+}
+
 // The next match from `from` on. 1 found, 0 none, negative: PCRE2's error.
 static int next_match(const text_pattern *p, const char *s, int64_t n, int64_t from, int64_t *begin,
                       int64_t *end) {
@@ -161,7 +175,7 @@ static int next_match(const text_pattern *p, const char *s, int64_t n, int64_t f
         return 1;
     }
     int rc = pcre2_match(p->regex->code, (PCRE2_SPTR)s, (PCRE2_SIZE)n, (PCRE2_SIZE)from,
-                         PCRE2_NO_UTF_CHECK, p->regex->data, NULL);
+                         PCRE2_NO_UTF_CHECK, p->regex->data, p->regex->limits);
     if (rc < 0)
         return rc == PCRE2_ERROR_NOMATCH ? 0 : rc;
     const PCRE2_SIZE *where = pcre2_get_ovector_pointer(p->regex->data);
@@ -192,6 +206,8 @@ va_status text_pattern_find(va_tokenizer *tok, const text_pattern *p, const char
     int64_t cap = 0, covered = 0, from = 0, last_end = -1;
     *matches = NULL;
     *n_match = 0;
+    if (p->regex)
+        set_limits(p, n);
     while (from <= n) {
         int64_t begin = 0, end = 0;
         int rc = next_match(p, s, n, from, &begin, &end);

@@ -40,6 +40,8 @@ static va_status read_single(va_tokenizer *tok, const va_json *v, const char *wh
     const va_json *single = va_json_get(v, "single");
     if (!single || !va_json_is_array(single))
         return text_wrong_type(tok, where, "an array `single`", single);
+    if (va_json_count(single) > TEXT_MAX_STEPS) // each is looked up among special_tokens
+        return text_unknown(tok, where, "a template of more than 64 tokens", "64");
     int n_sequence = 0;
     for (const va_json *item = va_json_first(single); item; item = va_json_next(item)) {
         const va_json *special = va_json_get(item, "SpecialToken");
@@ -57,9 +59,11 @@ static va_status read_single(va_tokenizer *tok, const va_json *v, const char *wh
         }
         const va_json *specials = va_json_get(v, "special_tokens");
         if (n_sequence == 0)
-            VA_TRY(read_special(tok, specials, id, where, t->before, &t->n_before, TEXT_MAX_STEPS));
+            VA_TRY(read_special(tok, specials, id, where, t->before, &t->n_before,
+                                TEXT_MAX_STEPS - tok->n_prefix));
         else
-            VA_TRY(read_special(tok, specials, id, where, t->after, &t->n_after, TEXT_MAX_STEPS));
+            VA_TRY(read_special(tok, specials, id, where, t->after, &t->n_after,
+                                TEXT_MAX_STEPS - tok->n_suffix));
     }
     if (n_sequence != 1)
         return va_fail(tok->ctx, VA_ERR_UNSUPPORTED,

@@ -124,6 +124,7 @@ struct va_tokenizer {
     const va_json_cursor *reading; // the place in it, for messages; or NULL
     va_arena *arena;               // what was loaded
     va_arena *scratch;             // of the call at hand, emptied at its end
+    int64_t budget;                // bytes that the steps of the call at hand may still write
     text_vocab vocab;
     text_bpe bpe;
     text_added_token *added;
@@ -144,6 +145,10 @@ va_status text_create(va_ctx *ctx, const char *path, va_tokenizer **tok);
 // -- running ---------------------------------------------------------------------------------
 
 va_status text_out_of_memory(va_tokenizer *tok);
+// Sets the budget for a call on n bytes; each step may enlarge a text, but not without end.
+void text_budget_set(va_tokenizer *tok, int64_t n);
+// VA_ERR_FORMAT when the budget does not hold n more bytes.
+va_status text_budget_take(va_tokenizer *tok, int64_t n);
 va_status text_buf_put(va_tokenizer *tok, text_buf *b, const char *s, int64_t n, text_span from);
 va_status text_buf_copy(va_tokenizer *tok, text_buf *b, const text_piece *p, int64_t begin,
                         int64_t end);
