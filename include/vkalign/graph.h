@@ -33,6 +33,12 @@ va_node va_graph_input(va_graph *g, const char *name, va_dtype dtype, int n_dim,
 // A weight, bound later by name: [n0] or [n0, n1] (n1 = 0: one dimension). The same name gives the
 // same node; a different shape is then an error.
 va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1);
+// The dtype that the weight will be bound with, f32 unless said: costs and scratch depend on it.
+// f32, bf16 and f16 may stand for each other when bound; a quantised dtype must be said here, and
+// only ops that take one may read it.
+void va_graph_weight_dtype(va_graph *g, va_node weight, va_dtype dtype);
+// Whether all ops that read the weight so far take it in this dtype.
+bool va_graph_weight_takes(const va_graph *g, va_node weight, va_dtype dtype);
 // A table of f32 or u32; data (product of shape) is copied.
 va_node va_graph_const(va_graph *g, const char *name, va_dtype dtype, int n_dim,
                        const int64_t *shape, const void *data);
@@ -73,7 +79,7 @@ int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, va_node fr
 
 // Allocates values on the device and uploads constants. Once.
 va_status va_graph_realize(va_graph *g, va_gpu *gpu);
-// Gives a weight its device tensor (borrowed; shape must match, dtype f32, bf16 or f16).
+// Gives a weight its device tensor (borrowed; shape must match, dtype f32, bf16, f16 or as said).
 va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor);
 // Fills an input; size is that of its shape and dtype.
 va_status va_graph_set(va_graph *g, va_node input, const void *data);

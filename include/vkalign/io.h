@@ -215,6 +215,9 @@ int64_t va_gguf_count(const va_gguf *g);
 const va_file_tensor *va_gguf_at(const va_gguf *g, int64_t i); // sorted by name
 const va_file_tensor *va_gguf_find(const va_gguf *g, const char *name);
 
+// All bytes before the tensors' data: metadata and descriptions.
+const void *va_gguf_header(const va_gguf *g, int64_t *size_bytes);
+
 typedef enum va_gguf_kind {
     VA_GGUF_NONE, // of NULL, the value of an absent key
     VA_GGUF_UINT,

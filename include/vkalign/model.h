@@ -15,13 +15,13 @@ extern "C" {
 typedef struct va_model va_model;
 
 // Opens a folder: config.json, tokenizer.json (may be absent: then only ids can be run), weights'
-// headers. Opens no device and reads no weight data.
-va_status va_model_open(va_ctx *ctx, const char *dir, va_model **model);
+// headers; or a GGUF file, which holds all of these. Opens no device and reads no weight data.
+va_status va_model_open(va_ctx *ctx, const char *path, va_model **model);
 void va_model_close(va_model **model);
 va_ctx *va_model_ctx(const va_model *model);
 const va_arch_config *va_model_config(const va_model *model);
-va_tokenizer *va_model_tokenizer(va_model *model); // NULL when there is none
-const char *va_model_dir(const va_model *model);
+va_tokenizer *va_model_tokenizer(va_model *model);      // NULL when there is none
+const char *va_model_dir(const va_model *model);        // the path as opened
 int64_t va_model_param_count(const va_model *model);    // elements of all weights in the files
 const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 
@@ -29,7 +29,7 @@ const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 // if unembed); embedding rows apart. Works without a device.
 va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes);
 // SHA-256 over names, shapes, dtypes and bytes of the weights those sites need, and of config.json
-// and tokenizer.json.
+// and tokenizer.json, or of a GGUF file's header.
 va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]);
 
 // Sets the device; before the first prompt. gpu is borrowed.

@@ -20,7 +20,7 @@ extern "C" {
 enum { VA_TENSOR_MAX_DIM = 4 };
 
 typedef struct va_tensor {
-    va_dtype dtype; // VA_F32 for values; weights also VA_BF16, VA_F16; ids VA_U32
+    va_dtype dtype; // VA_F32 for values; weights also VA_BF16, VA_F16, quantised; ids VA_U32
     int n_dim;      // 0: absent
     int64_t shape[VA_TENSOR_MAX_DIM];
     va_slice mem; // buffer NULL while planning, or when the tensor is absent (a zero tangent)

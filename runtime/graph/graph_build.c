@@ -135,6 +135,48 @@ va_node va_graph_weight(va_graph *g, const char *name, int64_t n0, int64_t n1) {
     return add_node(g, &nd);
 }
 
+// The ops that read the weight take it in this dtype. ctx NULL: no message.
+static va_status check_readers(va_ctx *ctx, const va_graph *g, va_node weight, va_dtype dtype) {
+    for (int64_t n = 0; n < g->n_nodes; n++) {
+        const node *nd = &g->nodes[n];
+        va_tensor x[VA_OP_MAX_IN] = {0}, y, aux;
+        bool reads = false;
+        for (int i = 0; nd->kind == NODE_OP && i < VA_OP_MAX_IN; i++) {
+            if (nd->in[i] == VA_NODE_NONE)
+                continue;
+            x[i] = g->nodes[nd->in[i]].y;
+            if (nd->in[i] == weight) {
+                x[i].dtype = dtype;
+                reads = true;
+            }
+        }
+        va_status st = reads ? nd->op->infer(ctx, &nd->attr, x, &y, &aux) : VA_OK;
+        if (st != VA_OK)
+            return va_fail_in(ctx, st, "%s (%s)", nd->name, nd->op->name);
+    }
+    return VA_OK;
+}
+
+static bool is_weight(const va_graph *g, va_node n) {
+    return va_graph_has(g, n) && g->nodes[n].kind == NODE_WEIGHT;
+}
+
+bool va_graph_weight_takes(const va_graph *g, va_node weight, va_dtype dtype) {
+    return is_weight(g, weight) && check_readers(NULL, g, weight, dtype) == VA_OK;
+}
+
+void va_graph_weight_dtype(va_graph *g, va_node weight, va_dtype dtype) {
+    if (closed(g, "weight dtype"))
+        return;
+    va_status st = is_weight(g, weight) ? check_readers(g->ctx, g, weight, dtype)
+                                        : va_fail(g->ctx, VA_ERR_USAGE, "dtype: %s is not a weight",
+                                                  va_graph_name(g, weight));
+    if (st == VA_OK)
+        g->nodes[weight].y.dtype = dtype;
+    else
+        mistake(g, st);
+}
+
 va_node va_graph_const(va_graph *g, const char *name, va_dtype dtype, int n_dim,
                        const int64_t *shape, const void *data) {
     if (closed(g, name))

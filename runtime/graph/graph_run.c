@@ -43,12 +43,15 @@ va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor) {
     if (!va_graph_has(g, weight) || g->nodes[weight].kind != NODE_WEIGHT)
         return va_fail(g->ctx, VA_ERR_USAGE, "bind: %s is not a weight", va_graph_name(g, weight));
     node *nd = &g->nodes[weight];
+    bool quantised = va_dtype_quantised(nd->y.dtype);
     bool dtype_good =
-        tensor->dtype == VA_F32 || tensor->dtype == VA_BF16 || tensor->dtype == VA_F16;
+        quantised ? tensor->dtype == nd->y.dtype
+                  : tensor->dtype == VA_F32 || tensor->dtype == VA_BF16 || tensor->dtype == VA_F16;
     if (!va_tensor_same_shape(tensor, &nd->y) || !dtype_good) {
         char expected[96], got[96];
-        return va_fail(g->ctx, VA_ERR_SHAPE, "weight %s: expected %s (or BF16, F16), got %s",
-                       nd->name, va_tensor_text(&nd->y, expected), va_tensor_text(tensor, got));
+        return va_fail(g->ctx, VA_ERR_SHAPE, "weight %s: expected %s%s, got %s", nd->name,
+                       va_tensor_text(&nd->y, expected), quantised ? "" : " (or BF16, F16)",
+                       va_tensor_text(tensor, got));
     }
     if (!va_tensor_present(tensor) || tensor->mem.size_bytes < va_tensor_bytes(tensor))
         return va_fail(g->ctx, VA_ERR_USAGE, "weight %s: expected %lld bytes of memory, got %lld",

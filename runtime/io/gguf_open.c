@@ -103,6 +103,7 @@ static va_status read_file(va_gguf_reader *r) {
     VA_TRY(va_gguf_take_values(r));
     VA_TRY(check_count(r, "tensors", n_tensors, MIN_TENSOR, &r->file->n_tensors));
     VA_TRY(va_gguf_take_tensors(r));
+    r->file->header_bytes = r->at;
 done:
     return st;
 }
@@ -130,4 +131,9 @@ void va_gguf_close(va_gguf **g) {
     va_arena_destroy(&(*g)->arena);
     free(*g);
     *g = NULL;
+}
+
+const void *va_gguf_header(const va_gguf *g, int64_t *size_bytes) {
+    *size_bytes = g->header_bytes;
+    return g->map.data;
 }

@@ -40,6 +40,7 @@ struct va_gguf {
     va_arena *arena;
     const char *path;
     va_map map;
+    int64_t header_bytes;
     va_gguf_value *values; // sorted by key
     int64_t n_values;
     va_file_tensor *tensors; // sorted by name

@@ -1,14 +1,25 @@
-// Opening a model folder: configuration, tokenizer, weights' headers. No device, no weight data.
+// Opening a model's folder or GGUF file: configuration, tokenizer, weights' headers. No device, no
+// weight data.
 // SPDX-License-Identifier: Apache-2.0
 #include "model_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+static va_status load_gguf_config(va_model *m) {
+    const va_gguf_value *v = va_gguf_get(m->files.gguf, "general.architecture");
+    const char *name = va_gguf_as_string(v);
+    return va_fail(m->ctx, VA_ERR_UNSUPPORTED,
+                   "%s: general.architecture %s%s: GGUF files of this family are not supported",
+                   m->dir, name ? "" : "of type ", name ? name : va_gguf_type_text(v));
+}
+
 static va_status load_config(va_model *m) {
     va_status st = VA_OK;
     va_json *root = NULL;
     const char *path;
+    if (m->files.gguf)
+        return load_gguf_config(m);
     VA_TRY_ALLOC(m->ctx, path, va_path_join(m->arena, m->dir, "config.json"));
     VA_TRY(va_json_load(m->ctx, path, 0, &root));
     VA_TRY(va_arch_parse(m->ctx, m->arena, root, path, &m->config));
@@ -20,6 +31,8 @@ done:
 static va_status load_tokenizer(va_model *m) {
     va_status st = VA_OK;
     const char *path;
+    if (m->files.gguf && va_gguf_get(m->files.gguf, "tokenizer.ggml.model"))
+        return va_tokenizer_load_gguf(m->ctx, m->files.gguf, m->dir, &m->tokenizer);
     VA_TRY_ALLOC(m->ctx, path, va_path_join(m->arena, m->dir, "tokenizer.json"));
     if (va_path_exists(path))
         VA_TRY(va_tokenizer_load(m->ctx, path, &m->tokenizer));
@@ -32,8 +45,8 @@ static va_status survey_files(va_model *m) {
     va_status st = VA_OK;
     bool seen[VA_DTYPE_COUNT] = {false};
     va_strbuf text = {0};
-    for (int64_t i = 0; i < va_safetensors_count(m->files); i++) {
-        const va_file_tensor *t = va_safetensors_at(m->files, i);
+    for (int64_t i = 0; i < model_files_count(&m->files); i++) {
+        const va_file_tensor *t = model_files_at(&m->files, i);
         m->param_count += t->n_elem;
         seen[t->dtype] = true;
     }
@@ -46,20 +59,25 @@ done:
     return st;
 }
 
-va_status va_model_open(va_ctx *ctx, const char *dir, va_model **model) {
+va_status va_model_open(va_ctx *ctx, const char *path, va_model **model) {
     va_status st = VA_OK;
     va_model *m = NULL;
     *model = NULL;
-    if (!va_path_is_dir(dir))
-        return va_fail(ctx, VA_ERR_FILE, "%s: expected a model folder (config.json, *.safetensors)",
-                       dir);
+    const bool is_gguf = va_path_exists(path) && !va_path_is_dir(path);
+    if (!is_gguf && !va_path_is_dir(path))
+        return va_fail(ctx, VA_ERR_FILE,
+                       "%s: expected a model folder (config.json, *.safetensors) or a GGUF file",
+                       path);
     VA_TRY_ALLOC(ctx, m, calloc(1, sizeof *m));
     m->ctx = ctx;
     VA_TRY_ALLOC(ctx, m->arena, va_arena_create());
-    VA_TRY_ALLOC(ctx, m->dir, va_arena_strdup(m->arena, dir));
+    VA_TRY_ALLOC(ctx, m->dir, va_arena_strdup(m->arena, path));
+    if (is_gguf) // which holds the configuration and the tokenizer too
+        VA_TRY(model_files_open(ctx, path, true, &m->files));
     VA_TRY(load_config(m));
     VA_TRY(load_tokenizer(m));
-    VA_TRY(va_safetensors_open_dir(ctx, dir, &m->files));
+    if (!is_gguf)
+        VA_TRY(model_files_open(ctx, path, false, &m->files));
     VA_TRY(survey_files(m));
     *model = m;
 done:
@@ -77,7 +95,7 @@ void va_model_close(va_model **model) {
         va_buffer_destroy(&m->weights[i].buffer);
     free(m->weights);
     va_tokenizer_free(&m->tokenizer);
-    va_safetensors_close(&m->files);
+    model_files_close(&m->files);
     va_arena_destroy(&m->arena);
     free(m);
 }
@@ -128,6 +146,7 @@ va_status model_probe_graph(va_model *m, int64_t n_blocks, bool unembed, va_grap
     if (unembed)
         node = va_arch_unembed(*graph, &m->config, node);
     va_graph_keep(*graph, node);
+    VA_TRY(model_plan_weights(m, *graph));
     VA_TRY(va_graph_finish(*graph));
 done:
     if (st != VA_OK)

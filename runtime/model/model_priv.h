@@ -12,12 +12,18 @@ typedef struct model_weight {
     va_tensor tensor;
 } model_weight;
 
+// Where a model's tensors lie: the safetensors files of a folder, or one GGUF file.
+typedef struct model_files {
+    va_safetensors *folder; // one of the two
+    va_gguf *gguf;
+} model_files;
+
 struct va_model {
     va_ctx *ctx;     // borrowed
     va_arena *arena; // owns the configuration and all strings
-    const char *dir;
+    const char *dir; // or the path of a GGUF file
     va_arch_config config;
-    va_safetensors *files;
+    model_files files;
     va_tokenizer *tokenizer; // NULL: none
     int64_t param_count;
     const char *dtype_text;
@@ -50,6 +56,15 @@ struct va_prompt {
     bool ran;
 };
 
+// -- files ----------------------------------------------------------------------------------------
+
+// A GGUF file that is a part of several is VA_ERR_UNSUPPORTED.
+va_status model_files_open(va_ctx *ctx, const char *path, bool is_gguf, model_files *files);
+void model_files_close(model_files *files);
+int64_t model_files_count(const model_files *files);
+const va_file_tensor *model_files_at(const model_files *files, int64_t i); // sorted by name
+const va_file_tensor *model_files_find(const model_files *files, const char *name);
+
 // -- weights --------------------------------------------------------------------------------------
 
 // Where a graph weight's numbers are.
@@ -68,13 +83,15 @@ va_status model_find_embedding(va_model *m, const va_file_tensor **found);
 // Rows first..first+n-1 of the weight: in the file itself where they stand together, else gathered
 // in temp (n rows).
 const void *model_source_rows(const model_source *s, int64_t first, int64_t n, void *temp);
-// Every weight of the graph is in the files and fits.
-va_status model_check_weights(va_model *m, const va_graph *g);
-// The weight on the device, uploaded at the first call, checked for NaN and infinity.
+// Every weight of the graph is in the files and fits; the graph is told the dtypes in which they
+// will lie on the device. Before va_graph_finish.
+va_status model_plan_weights(va_model *m, va_graph *g);
+// The weight on the device, uploaded at the first call in the dtype expected if the file's is
+// quantised, else as it is; checked for NaN and infinity.
 va_status model_get_weight(va_model *m, const char *name, const va_tensor *expected,
                            va_tensor *tensor);
-// VA_ERR_NUMERIC naming tensor and index when data [n] holds NaN or infinity; base is added to
-// the index told.
+// VA_ERR_NUMERIC naming tensor and index when data [n] holds NaN or infinity, of quantised blocks
+// when a scale does; base is added to the index told.
 va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *data, int64_t n,
                              int64_t base);
 

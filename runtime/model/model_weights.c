@@ -29,7 +29,8 @@ static va_status check_fits(va_ctx *ctx, const va_file_tensor *t, const va_tenso
     const va_tensor got = file_shape(t);
     char a[96], b[96];
     const bool floats = t->dtype == VA_F32 || t->dtype == VA_BF16 || t->dtype == VA_F16;
-    if (t->n_dim == expected->n_dim && va_tensor_same_shape(&got, expected) && floats)
+    const bool blocks = va_dtype_quantised(t->dtype) && expected->n_dim == 2;
+    if (t->n_dim == expected->n_dim && va_tensor_same_shape(&got, expected) && (floats || blocks))
         return VA_OK;
     return va_fail(ctx, VA_ERR_SHAPE, "%s: tensor %s: expected %s (or BF16, F16), got %s%s",
                    t->file, t->name, va_tensor_text(expected, a), va_tensor_text(&got, b),
@@ -57,13 +58,17 @@ va_status model_find_weight(va_model *m, const char *name, const va_tensor *expe
     VA_TRY_ALLOC(m->ctx, arena, va_arena_create());
     const int64_t n = va_arch_sources(&m->config, arena, name, expected->shape[0], sources);
     for (int64_t i = 0; i < n && !found->file; i++) {
-        found->file = va_safetensors_find(m->files, sources[i].name);
+        found->file = model_files_find(&m->files, sources[i].name);
         found->rows = sources[i];
     }
     if (!found->file)
         VA_TRY(fail_missing(m, name, sources, n));
     const va_tensor whole = fitting_shape(expected, &found->rows);
     VA_TRY(check_fits(m->ctx, found->file, &whole));
+    if (found->rows.transposed && va_dtype_quantised(found->file->dtype))
+        VA_TRY(va_fail(m->ctx, VA_ERR_UNSUPPORTED,
+                       "%s: tensor %s: expected F32, BF16 or F16 where rows are columns, got %s",
+                       found->file->file, found->file->name, va_dtype_name(found->file->dtype)));
     found->rows.name = found->file->name; // the other one lived in arena
     found->tensor.dtype = found->file->dtype;
 done:
@@ -89,11 +94,16 @@ static va_status find_graph_weight(va_model *m, const va_graph *g, int64_t i, mo
     return model_find_weight(m, va_graph_name(g, node), &expected, found);
 }
 
-va_status model_check_weights(va_model *m, const va_graph *g) {
+va_status model_plan_weights(va_model *m, va_graph *g) {
     va_status st = VA_OK;
     model_source source;
-    for (int64_t i = 0; i < va_graph_weight_count(g); i++)
+    for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
+        const va_node node = va_graph_weight_at(g, i);
         VA_TRY(find_graph_weight(m, g, i, &source));
+        // Quantised ones stay packed where all that read them can.
+        const va_dtype dtype = source.file->dtype;
+        va_graph_weight_dtype(g, node, va_graph_weight_takes(g, node, dtype) ? dtype : VA_F32);
+    }
 done:
     return st;
 }
@@ -104,10 +114,10 @@ va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed,
     int64_t sum = 0;
     VA_TRY(model_probe_graph(model, n_blocks, unembed, &g));
     for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
-        model_source source;
-        VA_TRY(find_graph_weight(model, g, i, &source));
-        if (strcmp(va_graph_name(g, va_graph_weight_at(g, i)), VA_ARCH_EMBED_ROWS) != 0)
-            sum += va_tensor_bytes(&source.tensor);
+        const va_node node = va_graph_weight_at(g, i);
+        const va_tensor t = va_graph_tensor(g, node);
+        if (strcmp(va_graph_name(g, node), VA_ARCH_EMBED_ROWS) != 0)
+            sum += va_tensor_bytes(&t);
     }
     *bytes = sum;
 done:
@@ -156,6 +166,21 @@ done:
     return st;
 }
 
+// Configuration and tokenizer.
+static va_status hash_settings(va_model *m, va_sha256 *h) {
+    va_status st = VA_OK;
+    if (m->files.gguf) {
+        int64_t size_bytes;
+        const void *header = va_gguf_header(m->files.gguf, &size_bytes);
+        hash_part(h, header, size_bytes);
+        return VA_OK;
+    }
+    VA_TRY(hash_file(m, h, "config.json"));
+    VA_TRY(hash_file(m, h, "tokenizer.json"));
+done:
+    return st;
+}
+
 va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]) {
     va_status st = VA_OK;
     va_graph *g = NULL;
@@ -171,8 +196,7 @@ va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char he
         list[n] = source.file;
     }
     qsort(list, (size_t)n, sizeof *list, by_name);
-    VA_TRY(hash_file(model, h, "config.json"));
-    VA_TRY(hash_file(model, h, "tokenizer.json"));
+    VA_TRY(hash_settings(model, h));
     for (int64_t i = 0; i < n; i++) {
         VA_TRY(va_check_interrupt(model->ctx));
         if (i == 0 || list[i] != list[i - 1]) // tied and fused tensors stand for several weights
@@ -185,123 +209,5 @@ done:
     }
     free(list);
     va_graph_destroy(&g);
-    return st;
-}
-
-// -- uploading ------------------------------------------------------------------------------------
-
-// A float is NaN or infinite when all bits of its exponent are set.
-static bool any_special16(const uint8_t *p, int64_t n, uint16_t mask) {
-    unsigned bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t w;
-        memcpy(&w, p + 2 * i, sizeof w);
-        bad |= (w & mask) == mask;
-    }
-    return bad;
-}
-
-static bool any_special32(const uint8_t *p, int64_t n) {
-    unsigned bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t w;
-        memcpy(&w, p + 4 * i, sizeof w);
-        bad |= (w & 0x7f800000u) == 0x7f800000u;
-    }
-    return bad;
-}
-
-static bool any_special(const void *data, int64_t n, va_dtype dtype) {
-    return dtype == VA_F32 ? any_special32(data, n)
-                           : any_special16(data, n, dtype == VA_BF16 ? 0x7f80 : 0x7c00);
-}
-
-va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *data, int64_t n,
-                             int64_t base) {
-    enum { CHUNK = 4096 };
-    const int64_t size = va_dtype_bytes(t->dtype);
-    const uint8_t *p = data;
-    for (int64_t at = 0; at < n; at += CHUNK) {
-        const int64_t count = VA_MIN(CHUNK, n - at);
-        if (!any_special(p + at * size, count, t->dtype))
-            continue;
-        int64_t i = at;
-        while (!any_special(p + i * size, 1, t->dtype))
-            i++;
-        return va_fail(ctx, VA_ERR_NUMERIC,
-                       "%s: tensor %s holds NaN or infinity at flat index %lld", t->file, t->name,
-                       (long long)(base + i));
-    }
-    return VA_OK;
-}
-
-// In pieces, so that an interrupt is heard and the check's pages are still warm for the copy; every
-// piece but the last begins and ends at a whole word.
-static va_status upload(va_model *m, const model_source *s, va_slice dst) {
-    enum { PIECE_BYTES = 64 << 20 };
-    va_status st = VA_OK;
-    const int64_t n_rows = s->tensor.shape[0], n = va_tensor_elems(&s->tensor) / n_rows;
-    const int64_t row_bytes = va_dtype_size(s->tensor.dtype, n);
-    const int64_t step = VA_MAX(PIECE_BYTES / row_bytes / 4 * 4, 4);
-    const bool plain = va_arch_source_is_plain(&s->rows, n_rows);
-    uint8_t *temp;
-    VA_TRY_ALLOC(m->ctx, temp, malloc((size_t)(plain ? 4 : VA_MIN(step, n_rows) * row_bytes + 4)));
-    for (int64_t row = 0; row < n_rows; row += step) {
-        const int64_t count = VA_MIN(step, n_rows - row), bytes = count * row_bytes;
-        const int64_t whole = bytes / 4 * 4;
-        VA_TRY(va_check_interrupt(m->ctx));
-        const uint8_t *p = model_source_rows(s, row, count, temp);
-        VA_TRY(model_check_finite(m->ctx, s->file, p, count * n, row * n));
-        if (whole > 0)
-            VA_TRY(va_gpu_upload(m->gpu, va_slice_at(dst, row * row_bytes, whole), p));
-        if (whole < bytes) { // an odd 16-bit element at the end
-            uint32_t word = 0;
-            memcpy(&word, p + whole, (size_t)(bytes - whole));
-            VA_TRY(va_gpu_upload(m->gpu, va_slice_at(dst, row * row_bytes + whole, 4), &word));
-        }
-    }
-done:
-    free(temp);
-    return st;
-}
-
-static model_weight *known_weight(va_model *m, const char *name) {
-    for (int64_t i = 0; i < m->n_weights; i++)
-        if (strcmp(m->weights[i].name, name) == 0)
-            return &m->weights[i];
-    return NULL;
-}
-
-static va_status add_weight(va_model *m, const char *name, const model_source *s) {
-    va_status st = VA_OK;
-    model_weight w = {.tensor = s->tensor};
-    if (m->n_weights == m->cap_weights) {
-        const int64_t cap = VA_MAX(64, 2 * m->cap_weights);
-        model_weight *grown;
-        VA_TRY_ALLOC(m->ctx, grown, realloc(m->weights, (size_t)cap * sizeof *grown));
-        m->weights = grown;
-        m->cap_weights = cap;
-    }
-    VA_TRY_ALLOC(m->ctx, w.name, va_arena_strdup(m->arena, name));
-    VA_TRY(va_buffer_create(m->gpu, va_tensor_bytes(&s->tensor), name, &w.buffer));
-    w.tensor.mem = va_buffer_all(w.buffer);
-    VA_TRY(upload(m, s, w.tensor.mem));
-    m->weights[m->n_weights++] = w;
-done:
-    if (st != VA_OK)
-        va_buffer_destroy(&w.buffer);
-    return st;
-}
-
-va_status model_get_weight(va_model *m, const char *name, const va_tensor *expected,
-                           va_tensor *tensor) {
-    va_status st = VA_OK;
-    model_source source;
-    if (!known_weight(m, name)) {
-        VA_TRY(model_find_weight(m, name, expected, &source));
-        VA_TRY(add_weight(m, name, &source));
-    }
-    *tensor = known_weight(m, name)->tensor;
-done:
     return st;
 }

@@ -115,6 +115,7 @@ static va_status build_graph(va_prompt *p) {
         place_site(p, &p->sites[i], nodes[i]);
     if (p->derivatives)
         want_derivatives(p);
+    VA_TRY(model_plan_weights(m, p->graph));
     VA_TRY(va_graph_finish(p->graph));
 done:
     return st;
@@ -140,7 +141,6 @@ va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **
         VA_TRY(resolve_position(m, params, &p->sites[i]));
     }
     VA_TRY(build_graph(p));
-    VA_TRY(model_check_weights(m, p->graph));
     *prompt = p;
 done:
     if (st != VA_OK)
@@ -185,22 +185,27 @@ done:
 
 // -- on a device ----------------------------------------------------------------------------------
 
-// Row m of the small table is the embedding of token m: only M rows of the vocabulary are moved.
+// Row m of the small table is the embedding of token m: only M rows of the vocabulary are moved,
+// quantised ones as f32.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids) {
     va_status st = VA_OK;
     va_model *m = prompt->model;
     const int64_t M = prompt->n_seq * prompt->seq_len, d = m->config.d_model;
     const va_file_tensor *table;
-    uint8_t *rows = NULL;
+    uint8_t *rows = NULL; // of rows_tensor
     VA_TRY(check_ids(prompt, ids));
     VA_TRY(model_find_embedding(m, &table));
-    const int64_t row_bytes = d * va_dtype_bytes(table->dtype);
-    const int64_t padded = (M * row_bytes + 3) / 4 * 4;
+    const va_dtype dtype = prompt->rows_tensor.dtype;
+    const int64_t from_bytes = va_dtype_size(table->dtype, d), to_bytes = va_dtype_size(dtype, d);
+    const int64_t padded = va_tensor_bytes(&prompt->rows_tensor);
     VA_TRY_ALLOC(m->ctx, rows, calloc(1, (size_t)padded));
     for (int64_t i = 0; i < M; i++) {
-        const uint8_t *from = (const uint8_t *)table->data + ids[i] * row_bytes;
+        const uint8_t *from = (const uint8_t *)table->data + ids[i] * from_bytes;
         VA_TRY(model_check_finite(m->ctx, table, from, d, ids[i] * d));
-        memcpy(rows + i * row_bytes, from, (size_t)row_bytes);
+        if (dtype == table->dtype)
+            memcpy(rows + i * to_bytes, from, (size_t)to_bytes);
+        else
+            va_convert_to_f32((float *)rows + i * d, from, table->dtype, d);
     }
     VA_TRY(va_gpu_upload(m->gpu, va_slice_at(va_buffer_all(prompt->rows_buffer), 0, padded), rows));
     prompt->ran = false;
@@ -230,7 +235,7 @@ static va_status make_rows(va_prompt *p) {
     va_model *m = p->model;
     const va_file_tensor *table;
     VA_TRY(model_find_embedding(m, &table));
-    p->rows_tensor = va_tensor_make(table->dtype, 2,
+    p->rows_tensor = va_tensor_make(va_dtype_quantised(table->dtype) ? VA_F32 : table->dtype, 2,
                                     (const int64_t[]){p->n_seq * p->seq_len, m->config.d_model});
     VA_TRY(va_buffer_create(m->gpu, va_tensor_bytes(&p->rows_tensor), VA_ARCH_EMBED_ROWS,
                             &p->rows_buffer));

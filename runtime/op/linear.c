@@ -6,6 +6,7 @@
 //   vjp       dx = dy W
 // Linear, so both modes agree and nothing is kept. Sums are f32 in a fixed order; the error of one
 // output grows at most with n_in (n_out in vjp) units of f32's last place of sum |x_i W_oi|.
+// A quantised W is unpacked to f32 by ranges of rows, exactly.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_matmul.h"
 
@@ -15,8 +16,13 @@ static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, 
                        va_tensor *aux) {
     va_status st = VA_OK;
     VA_TRY(op_expect_dims(ctx, "linear: x", &x[X], OP_F32, 2, 3));
-    VA_TRY(op_expect(ctx, "linear: W", &x[W], OP_WEIGHT, 2, (int64_t[]){-1, op_row_elems(&x[X])}));
-    int64_t n_out = x[W].shape[0];
+    int64_t n_out = x[W].shape[0], n_in = op_row_elems(&x[X]);
+    if (x[W].n_dim == 2 && x[W].shape[1] % va_dtype_block(x[W].dtype) != 0)
+        return va_fail(ctx, VA_ERR_SHAPE,
+                       "linear: W: expected rows of whole %s blocks of %lld, got %lld elements",
+                       va_dtype_name(x[W].dtype), (long long)va_dtype_block(x[W].dtype),
+                       (long long)x[W].shape[1]);
+    VA_TRY(op_expect(ctx, "linear: W", &x[W], OP_WEIGHT | OP_QUANTISED, 2, (int64_t[]){-1, n_in}));
     if (x[BIAS].n_dim != 0)
         VA_TRY(op_expect(ctx, "linear: bias", &x[BIAS], OP_WEIGHT, 1, &n_out));
     if (attr->heads < 0 || (attr->heads > 0 && n_out % attr->heads != 0))
@@ -33,7 +39,7 @@ done:
 
 static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
     int64_t k = pass == VA_FORWARD ? 1 : c->k;
-    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, c->x[W].shape[1]);
+    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, &c->x[W]);
 }
 
 static va_status forward(const va_op_call *c) {

@@ -21,7 +21,10 @@ const va_op *va_op_get(va_op_id id) {
 static va_status fail_shape(va_ctx *ctx, const char *what, const va_tensor *t, unsigned dtypes,
                             const char *shape) {
     char got[96];
-    const char *dtype = dtypes == OP_F32 ? "F32" : dtypes == OP_U32 ? "U32" : "F32, F16 or BF16";
+    const char *dtype = dtypes == OP_F32      ? "F32"
+                        : dtypes == OP_U32    ? "U32"
+                        : dtypes == OP_WEIGHT ? "F32, F16 or BF16"
+                                              : "F32, F16, BF16 or quantised";
     return va_fail(ctx, VA_ERR_SHAPE, "%s: expected %s %s, got %s", what, shape, dtype,
                    va_tensor_text(t, got));
 }

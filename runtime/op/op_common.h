@@ -17,7 +17,8 @@ enum { OP_LOCAL = 256 }; // invocations of a group of the elementwise kernels
 enum {
     OP_F32 = 1 << VA_F32,
     OP_U32 = 1 << VA_U32,
-    OP_WEIGHT = 1 << VA_F32 | 1 << VA_F16 | 1 << VA_BF16
+    OP_WEIGHT = 1 << VA_F32 | 1 << VA_F16 | 1 << VA_BF16,
+    OP_QUANTISED = 1 << VA_Q8_0 | 1 << VA_Q4_0 | 1 << VA_Q4_K | 1 << VA_Q5_K | 1 << VA_Q6_K
 };
 
 // VA_ERR_SHAPE unless t is one of dtypes and has this shape (-1: any size >= 1). what is

@@ -2,12 +2,15 @@
 //
 // A product is cut along the weight's rows where the weight is larger than one binding, and along
 // A's rows where one dispatch would hold up a display (DESIGN section 4). Cut along the inner index
-// (C = A W), the parts add up in C one after another.
+// (C = A W), the parts add up in C one after another. A quantised weight is cut into ranges of rows
+// that are unpacked to f32 one after another; the kernels see f32.
 // Kernels: `cpu` for drivers on the processor; `scalar` on GPUs, with one of its own for few rows,
 // where shared-memory tiles would leave most of the device idle. VA_MATMUL=cpu|scalar in the
 // environment overrides the choice, so that tests reach every kernel on any device.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_matmul.h"
+
+#include "op_dequant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +55,7 @@ static va_status run_tiles(const va_op_call *c, const op_matmul *m, const va_sli
 enum { FEW_LOCAL = 128, FEW_ROWS = 8, FEW_OUTS = 4 };
 enum { MAX_FEW_ROWS = 16, MAX_PARTS = 16 };
 
-int64_t op_matmul_scratch(bool transpose, int64_t n_rows, int64_t n_in) {
+static int64_t parts_bytes(bool transpose, int64_t n_rows, int64_t n_in) {
     return transpose || n_rows > MAX_FEW_ROWS ? 0 : MAX_PARTS * n_rows * n_in * 4;
 }
 
@@ -150,8 +153,9 @@ static int64_t dispatch_limit(const va_gpu_info *info) {
 
 enum { ROW_STEP = 128 }; // a whole number of tiles of any kernel
 
-// The product with rows first..first+n-1 of the weight.
-static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n) {
+// The product with rows first..first+n-1 of the weight, which are `rows`.
+static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n,
+                           va_slice rows) {
     va_status st = VA_OK;
     int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
     matmul_push p = {.n_cols = (uint32_t)(m->transpose ? n : n_in),
@@ -163,8 +167,7 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
                      .c_0 = (uint32_t)(m->transpose ? first : 0),
                      .has_bias = m->bias != NULL,
                      .accumulate = m->accumulate || (!m->transpose && first > 0)};
-    va_slice bind[] = {m->a, op_row_slice(m->w, first, n), m->bias ? op_slice(m->bias) : m->a,
-                       m->c};
+    va_slice bind[] = {m->a, rows, m->bias ? op_slice(m->bias) : m->a, m->c};
     int64_t step = dispatch_limit(va_gpu_get_info(c->gpu)) / (n * n_in) / ROW_STEP * ROW_STEP;
     step = VA_MAX(step, ROW_STEP);
     for (int64_t row = 0; row < m->n_rows; row += step) {
@@ -176,24 +179,63 @@ done:
     return st;
 }
 
-va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
-    va_status st = VA_OK;
-    const va_gpu_info *info = va_gpu_get_info(c->gpu);
-    int64_t n_out = m->w->shape[0], n_in = m->w->shape[1], chunk = op_row_chunk(info, m->w);
-    if (chunk == 0)
-        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
-                       "linear: rows of %lld elements are too long for one binding",
-                       (long long)n_in);
+// Scratch of a quantised weight: the parts' sums, then the rows unpacked, at a bindable offset.
+enum { SCRATCH_STEP = 256 }; // Vulkan's limit on storage-buffer offset alignment
+
+static int64_t rows_at(bool transpose, int64_t n_rows, int64_t n_in) {
+    int64_t parts = parts_bytes(transpose, n_rows, n_in);
+    return (parts + SCRATCH_STEP - 1) / SCRATCH_STEP * SCRATCH_STEP;
+}
+
+int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w) {
+    if (!va_dtype_quantised(w->dtype))
+        return parts_bytes(transpose, n_rows, w->shape[1]);
+    return rows_at(transpose, n_rows, w->shape[1]) + op_dequant_bytes(w);
+}
+
+// Rows of the weight that one range takes; 0 when not even one aligned range is bindable.
+static int64_t range_rows(const va_gpu_info *info, const op_matmul *m) {
+    int64_t n_in = m->w->shape[1];
+    int64_t rows =
+        va_dtype_quantised(m->w->dtype) ? op_dequant_rows(m->w) : op_row_chunk(info, m->w);
     // Multiples of ROW_STEP rows begin at a bindable offset whatever the row's length.
     int64_t whole = dispatch_limit(info) / (VA_MIN(m->n_rows, ROW_STEP) * n_in);
-    if (whole < chunk)
-        chunk = VA_MIN(chunk, VA_MAX(whole / ROW_STEP, 1) * ROW_STEP);
+    if (whole < rows)
+        rows = VA_MIN(rows, VA_MAX(whole / ROW_STEP, 1) * ROW_STEP);
     // lavapipe leaves a shader's loop after 65,535 rounds without a word: a longer inner index (the
     // vocabulary, backwards through the unembedding) is cut too.
     if (!m->transpose)
-        chunk = VA_MIN(chunk, 65535 / ROW_STEP * ROW_STEP);
-    for (int64_t first = 0; first < n_out; first += chunk)
-        VA_TRY(run_range(c, m, first, VA_MIN(chunk, n_out - first)));
+        rows = VA_MIN(rows, 65535 / ROW_STEP * ROW_STEP);
+    return rows;
+}
+
+static va_status run_quantised_range(const va_op_call *c, const op_matmul *m, int64_t first,
+                                     int64_t n) {
+    va_status st = VA_OK;
+    int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
+    va_tensor plain = va_tensor_make(VA_F32, 2, (int64_t[]){n_out, n_in});
+    op_matmul unpacked = *m;
+    unpacked.w = &plain;
+    va_slice rows = va_slice_at(m->scratch, rows_at(m->transpose, m->n_rows, n_in), n * n_in * 4);
+    VA_TRY(op_dequant_run(c, m->w, first, n, rows));
+    VA_TRY(run_range(c, &unpacked, first, n, rows));
+done:
+    return st;
+}
+
+va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
+    va_status st = VA_OK;
+    int64_t n_out = m->w->shape[0], step = range_rows(va_gpu_get_info(c->gpu), m);
+    if (step == 0)
+        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
+                       "linear: rows of %lld elements are too long for one binding",
+                       (long long)m->w->shape[1]);
+    for (int64_t first = 0; first < n_out; first += step) {
+        int64_t n = VA_MIN(step, n_out - first);
+        VA_TRY(va_dtype_quantised(m->w->dtype)
+                   ? run_quantised_range(c, m, first, n)
+                   : run_range(c, m, first, n, op_row_slice(m->w, first, n)));
+    }
 done:
     return st;
 }

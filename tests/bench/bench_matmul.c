@@ -1,6 +1,6 @@
 // bench_matmul.c: speed of the product with a weight, through the op, forwards and backwards.
 //
-//   bench_matmul [ROWSxN_INxN_OUT[:f32|bf16|f16]]...      default: three shapes of gemma-3-4b
+//   bench_matmul [ROWSxN_INxN_OUT[:DTYPE]]...      default: three shapes of gemma-3-4b
 // Prints GFLOP/s by the clock and by processor time, the latter being what a busy machine leaves
 // alone when the device is the processor.
 // SPDX-License-Identifier: Apache-2.0
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 typedef struct shape {
@@ -71,11 +72,13 @@ static void bench(va_gpu *gpu, shape s, bool back) {
 
 static bool parse(const char *text, shape *s) {
     char dtype[8] = "bf16";
-    *s = (shape){0};
+    *s = (shape){.dtype = (va_dtype)VA_DTYPE_COUNT};
     if (sscanf(text, "%ldx%ldx%ld:%7s", &s->rows, &s->n_in, &s->n_out, dtype) < 3)
         return false;
-    s->dtype = strcmp(dtype, "f32") == 0 ? VA_F32 : strcmp(dtype, "f16") == 0 ? VA_F16 : VA_BF16;
-    return true;
+    for (int t = 0; t < VA_DTYPE_COUNT; t++)
+        if (strcasecmp(dtype, va_dtype_name((va_dtype)t)) == 0)
+            s->dtype = (va_dtype)t;
+    return (int)s->dtype < VA_DTYPE_COUNT;
 }
 
 int main(int argc, char **argv) {
@@ -94,7 +97,9 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         shape s;
         if (!parse(argv[i], &s)) {
-            fprintf(stderr, "%s: expected ROWSxN_INxN_OUT[:f32|bf16|f16]\n", argv[i]);
+            fprintf(stderr,
+                    "%s: expected ROWSxN_INxN_OUT[:DTYPE], DTYPE one of f32 bf16 f16 q8_0 ...\n",
+                    argv[i]);
             return 2;
         }
         bench(gpu, s, false);

@@ -81,6 +81,62 @@ static void test_max_k(void **state) {
     }
 }
 
+// A weight's dtype is known to the plan: its scratch is counted, and there when it runs.
+static void test_quantised_weight(void **state) {
+    fixture *f = *state;
+    enum { ROWS = 3, N_IN = 256, N_OUT = 5, PADDED = 256 };
+    uint8_t packed[N_OUT * 144] = {0};
+    float x[ROWS * N_IN], y[ROWS * N_OUT];
+    for (int i = 0; i < N_OUT; i++) // d = 1, dmin = 0, every scale and code 1, so all values are 1
+        memcpy(memset(packed + i * 144, 0x11, 144), "\0\x3C\0\0\1\1\1\1\0\0\0\0\1\1\1\1", 16);
+    for (int i = 0; i < ROWS * N_IN; i++)
+        x[i] = (float)(i / N_IN);
+    va_graph *g = va_graph_create(f->ctx);
+    va_node in = va_graph_input(g, "x", VA_F32, 2, (const int64_t[]){ROWS, N_IN});
+    va_node w = va_graph_weight(g, "w", N_OUT, N_IN);
+    va_node out = va_graph_op(g, VA_OP_LINEAR, NULL,
+                              (const va_node[]){in, w, VA_NODE_NONE, VA_NODE_NONE}, "linear");
+    va_graph_weight_dtype(g, w, VA_Q4_K);
+    va_graph_keep(g, out);
+    assert_ok(f->ctx, va_graph_finish(g));
+    assert_int_equal(va_graph_forward_cost(g).memory_bytes,
+                     ROWS * N_IN * 4 + PADDED + N_OUT * N_IN * 4);
+    va_buffer *b;
+    assert_ok(f->ctx, va_buffer_create(f->gpu, sizeof packed, "w", &b));
+    assert_ok(f->ctx, va_gpu_upload(f->gpu, va_buffer_all(b), packed));
+    va_tensor t = va_tensor_make(VA_F32, 2, (const int64_t[]){N_OUT, N_IN});
+    assert_error(f->ctx, VA_ERR_SHAPE, "weight w: expected [5, 256] Q4_K, got [5, 256] F32",
+                 va_graph_bind(g, w, &t));
+    t.dtype = VA_Q4_K;
+    t.mem = va_buffer_all(b);
+    assert_ok(f->ctx, va_graph_bind(g, w, &t));
+    assert_ok(f->ctx, va_graph_realize(g, f->gpu));
+    assert_ok(f->ctx, va_graph_set(g, in, x));
+    assert_ok(f->ctx, va_graph_forward(g));
+    assert_ok(f->ctx, va_graph_read(g, out, y));
+    for (int i = 0; i < ROWS * N_OUT; i++)
+        assert_true(y[i] == (float)(i / N_OUT * N_IN));
+    va_graph_destroy(&g);
+    va_buffer_destroy(&b);
+}
+
+static void test_dtype_mistakes(void **state) {
+    fixture *f = *state;
+    va_graph *g = va_graph_create(f->ctx);
+    va_node x = va_graph_input(g, "x", VA_F32, 2, (const int64_t[]){3, 32});
+    va_node w = va_graph_weight(g, "w", 32, 0);
+    va_graph_op(g, VA_OP_RMSNORM, NULL, (const va_node[]){x, w, VA_NODE_NONE, VA_NODE_NONE},
+                "norm");
+    va_graph_weight_dtype(g, w, VA_Q8_0);
+    assert_error(f->ctx, VA_ERR_SHAPE, "norm (rmsnorm): rmsnorm: w", va_graph_finish(g));
+    va_graph_destroy(&g);
+    g = va_graph_create(f->ctx);
+    x = va_graph_input(g, "x", VA_F32, 2, (const int64_t[]){3, 32});
+    va_graph_weight_dtype(g, x, VA_F16);
+    assert_error(f->ctx, VA_ERR_USAGE, "dtype: x is not a weight", va_graph_finish(g));
+    va_graph_destroy(&g);
+}
+
 static void test_building_mistakes(void **state) {
     fixture *f = *state;
     va_graph *g = va_graph_create(f->ctx);
@@ -141,7 +197,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         GRAPH_TEST(test_memory_as_planned),         GRAPH_TEST(test_max_k),
         cmocka_unit_test(test_chain_shares_memory), cmocka_unit_test(test_building_mistakes),
-        GRAPH_TEST(test_running_mistakes),
+        GRAPH_TEST(test_running_mistakes),          cmocka_unit_test(test_quantised_weight),
+        cmocka_unit_test(test_dtype_mistakes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

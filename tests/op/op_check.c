@@ -87,8 +87,8 @@ static float *read_vectors(op_device *v, const va_tensor *t) {
     return data;
 }
 
-static void set_scratch(op_device *v, const op_data *d, va_pass pass) {
-    int64_t bytes = d->op->scratch_bytes ? d->op->scratch_bytes(&v->call, pass) : 0;
+static void set_scratch(op_device *v, const va_op *op, va_pass pass) {
+    int64_t bytes = op->scratch_bytes ? op->scratch_bytes(&v->call, pass) : 0;
     v->call.scratch = bytes > 0 ? device_buffer(v, bytes) : (va_slice){0};
 }
 
@@ -102,7 +102,7 @@ static void open_device(op_device *v, va_gpu *gpu, const op_data *d) {
     v->y = v->call.y = device_tensor(v, &d->y, NULL);
     if (d->aux.n_dim > 0)
         v->aux = v->call.aux = device_tensor(v, &d->aux, NULL);
-    set_scratch(v, d, VA_FORWARD);
+    set_scratch(v, d->op, VA_FORWARD);
     assert_ok(v->ctx, d->op->forward(&v->call));
 }
 
@@ -157,7 +157,7 @@ static float *check_jvp(op_device *v, const op_data *d, va_mode mode) {
         v->call.dx[i] = op_data_has_tangent(d, i) ? device_vectors(v, &d->c->x[i], d->k, d->dx[i])
                                                   : (va_tensor){0};
     v->call.dy = device_vectors(v, &d->y, d->k, NULL);
-    set_scratch(v, d, VA_JVP);
+    set_scratch(v, d->op, VA_JVP);
     assert_ok(v->ctx, d->op->jvp(&v->call));
     float *got = read_vectors(v, &v->call.dy);
     double *expected = op_data_alloc(d->n_y * d->k, sizeof *expected);
@@ -200,7 +200,7 @@ static void check_vjp(op_device *v, const op_data *d, va_mode mode, bool add, fl
                 device_vectors(v, &d->c->x[i], d->k, v->call.accumulate[i] ? d->gx0[i] : NULL);
     }
     v->call.dy = device_vectors(v, &d->y, d->k, d->dy);
-    set_scratch(v, d, VA_VJP);
+    set_scratch(v, d->op, VA_VJP);
     assert_ok(v->ctx, d->op->vjp(&v->call));
     double *expected[VA_OP_MAX_IN];
     expect_vjp(d, mode, add, expected);
@@ -288,7 +288,7 @@ static void check_nan_tangent(va_gpu *gpu, op_data *d, int input) {
     withhold(&v, d, VA_EXACT);
     v.call.dx[input] = device_vectors(&v, &d->c->x[input], d->k, d->dx[input]);
     v.call.dy = device_vectors(&v, &d->y, d->k, NULL);
-    set_scratch(&v, d, VA_JVP);
+    set_scratch(&v, d->op, VA_JVP);
     assert_ok(v.ctx, d->op->jvp(&v.call));
     float *got = read_vectors(&v, &v.call.dy);
     op_ref_call r = op_data_ref(d, VA_EXACT);
@@ -332,6 +332,7 @@ float *op_run_forward(va_gpu *gpu, va_op_id op, const va_op_attr *attr, const va
     v.call.y = device_tensor(&v, y, NULL);
     if (aux.n_dim > 0)
         v.call.aux = device_tensor(&v, &aux, NULL);
+    set_scratch(&v, va_op_get(op), VA_FORWARD);
     assert_ok(v.ctx, va_op_get(op)->forward(&v.call));
     float *out = read_slice(&v, v.call.y.mem);
     close_device(&v);

@@ -21,11 +21,39 @@ static double *random_f32(va_rng *rng, int64_t n, double sigma) {
     return v;
 }
 
+// Random codes; scales of about 0.02.
+static void make_quantised(op_data *d, va_rng *rng, int i) {
+    const va_dtype dtype = d->c->x[i].dtype;
+    const int64_t bytes = va_dtype_bytes(dtype), n_blocks = d->n[i] / va_dtype_block(dtype);
+    // Q4_K and Q5_K have two scales in front, Q6_K one at the end.
+    const int64_t first = dtype == VA_Q6_K ? bytes - 2 : 0;
+    const int n_scales = dtype == VA_Q4_K || dtype == VA_Q5_K ? 2 : 1;
+    uint8_t *raw = op_data_alloc(va_tensor_bytes(&d->c->x[i]), 1);
+    float *x = op_data_alloc(d->n[i], sizeof *x);
+    for (int64_t b = 0; b < n_blocks * bytes; b++)
+        raw[b] = (uint8_t)va_rng_u32(rng);
+    for (int64_t b = 0; b < n_blocks; b++)
+        for (int s = 0; s < n_scales; s++) {
+            const uint16_t scale = va_f32_to_f16((float)(0.02 * va_rng_normal(rng)));
+            memcpy(raw + b * bytes + first + 2 * s, &scale, 2);
+        }
+    va_convert_to_f32(x, raw, dtype, d->n[i]);
+    d->raw[i] = raw;
+    d->x[i] = op_data_alloc(d->n[i], sizeof(double));
+    for (int64_t e = 0; e < d->n[i]; e++)
+        d->x[i][e] = (double)x[e];
+    free(x);
+}
+
 static void make_input(op_data *d, va_rng *rng, int i) {
     const va_tensor *t = &d->c->x[i];
     d->n[i] = va_tensor_elems(t);
     if (d->n[i] == 0)
         return;
+    if (va_dtype_quantised(t->dtype)) {
+        make_quantised(d, rng, i);
+        return;
+    }
     // Very long ones repeat: drawing normal numbers would take most of the test's time.
     int64_t n_drawn = VA_MIN(d->n[i], 100003);
     d->x[i] = random_f32(rng, n_drawn, d->c->sigma[i] > 0 ? d->c->sigma[i] : 1);

@@ -1,4 +1,4 @@
-"""Each family as the oracle sees it: a transformers config -> Shape, a state dict -> one set of names."""
+"""Each family as the oracle sees it: a transformers config -> Shape, its tensors -> Llama's names."""
 
 import math
 

@@ -2,7 +2,7 @@
 
 import functools
 
-from specs import ALL_TO_NORM, ATTN, GLOBAL, LAST_TO_MEAN, LOCAL, MLP, Spec, current, older, sizes
+from specs import ALL_TO_NORM, GLOBAL, LAST_TO_MEAN, LOCAL, MLP, Spec, current, older, sizes
 
 Gemma2 = functools.partial(Spec, "gemma2")
 LOGITS = "resid:1@all>logits@last"  # past the final softcap, from all positions
@@ -13,7 +13,7 @@ COMMON = {"attention_bias": False, "cache_implementation": "hybrid", "eos_token_
 
 SPECS = (
     # google/gemma-2-2b's keys: no layer_types, and a hidden_act that nobody reads.
-    Gemma2("plain", 601, older("gemma2", "Gemma2ForCausalLM", sizes(24, 36, 3, 4, 2, 10, 50),
+    Gemma2("plain", 601, older("gemma2", "Gemma2ForCausalLM", sizes(20, 30, 3, 4, 2, 10, 44),
                                **{**COMMON, "attn_logit_softcapping": 1.5,
                                   "final_logit_softcapping": 1.25, "hidden_act": "silu",
                                   "query_pre_attn_scalar": 14, "rope_theta": 10000.0,
@@ -22,13 +22,13 @@ SPECS = (
            mutants=("no attn softcap", "no final softcap", "query scalar = head_dim",
                     "windows swapped", "window + 1", "no embedding scale", "norms w", "SiLU",
                     "kv heads tiled", "base 1e6")),
-    Gemma2("current", 602, current("gemma2", "Gemma2ForCausalLM", sizes(20, 30, 4, 2, 1, 14, 50),
+    Gemma2("current", 602, current("gemma2", "Gemma2ForCausalLM", sizes(16, 24, 4, 2, 1, 14, 44),
                                    **{**COMMON, "attn_logit_softcapping": None,
                                       "final_logit_softcapping": None,
                                       "layer_types": [LOCAL, GLOBAL, GLOBAL, LOCAL],
                                       "query_pre_attn_scalar": 14, "sliding_window": 4,
                                       "rope_parameters": {"rope_theta": 300.0,
                                                           "rope_type": "default"},
-                                      "tie_word_embeddings": True}), (9,), ((ALL_TO_NORM, ATTN),),
+                                      "tie_word_embeddings": True}), (9,), ((ALL_TO_NORM,),),
            mutants=("windows swapped", "window - 1", "default base")),
 )

@@ -46,13 +46,13 @@ NeoX = functools.partial(Spec, "gpt_neox", prefix="gpt_neox.", head="embed_out.w
 
 SPECS = (
     # The names of openai-community/gpt2's own file, and its mask buffers.
-    GPT2("plain", 801, gpt2(24, 3, 3, 57), (8, 16), ((ALL_TO_NORM, ATTN, MLP, LAST_TO_MEAN), ()),
+    GPT2("plain", 801, gpt2(18, 3, 3, 50), (8, 16), ((ALL_TO_NORM, ATTN, MLP, LAST_TO_MEAN), ()),
          prefix="", buffers=gpt2_buffers,
          mutants=("no bias", "no q, k, v bias", "no norm bias", "RMS norm", "no positions",
                   "positions shifted", "q, k, v by head", "o_proj not transposed", "erf GELU",
                   "SiLU")),
     # What save_pretrained writes; an MLP of another width, another eps, another GELU.
-    GPT2("prefix", 802, gpt2(20, 3, 2, 50, activation_function="gelu", layer_norm_epsilon=0.05,
+    GPT2("prefix", 812, gpt2(16, 3, 2, 44, activation_function="gelu", layer_norm_epsilon=0.05,
                              n_inner=36, reorder_and_upcast_attn=False,
                              scale_attn_by_inverse_layer_idx=False, scale_attn_weights=True,
                              torch_dtype="float32", transformers_version="4.40.0", use_cache=True),
@@ -60,18 +60,18 @@ SPECS = (
          mutants=("eps 1e-6", "tanh GELU", "no bias")),
     # Heads of 16, a quarter of which is rotated.
     NeoX("plain", 901, neox(32, 48, 3, 2, 57), (7,),
-         ((ALL_TO_NORM, ATTN, MLP, LAST_TO_MEAN, LOGITS),), dtype="float16",
+         ((ALL_TO_NORM, MLP, LAST_TO_MEAN, LOGITS),), dtype="float16",
          buffers=gpt_neox_buffers,
          mutants=("serial", "q, k, v in thirds", "whole heads rotated", "no bias",
                   "frequencies over head_dim", "rope in pairs", "tanh GELU", "RMS norm", "tied",
                   "no norm bias")),
-    NeoX("serial", 902, neox(24, 32, 3, 3, 50, attention_bias=True, layer_norm_eps=0.02,
-                             rotary_emb_base=500, rotary_pct=0.5, torch_dtype="float32",
+    NeoX("serial", 902, neox(18, 26, 3, 3, 44, attention_bias=True, layer_norm_eps=0.02,
+                             rotary_emb_base=500, rotary_pct=0.7, torch_dtype="float32",
                              transformers_version="4.40.0", use_parallel_residual=False), (6,),
          ((ALL_TO_NORM, ALL_TO_MLP, MLP),), buffers=neox_bytes,
          mutants=("parallel", "q, k, v in thirds", "default base", "eps 1e-6",
                   "whole heads rotated")),
-    NeoX("no-attention-bias", 903, neox(24, 32, 3, 3, 50, attention_bias=False, rotary_pct=1.0,
+    NeoX("no-attention-bias", 903, neox(18, 26, 3, 3, 44, attention_bias=False, rotary_pct=1.0,
                                         hidden_act="gelu_new", torch_dtype="float32"), (6,),
          ((ALL_TO_NORM, ATTN),), mutants=("no bias", "erf GELU", "rope in pairs")),
 )

@@ -2,8 +2,8 @@
 
 import functools
 
-from specs import (ALL_TO_NORM, ATTN, GLOBAL, LAST_TO_MEAN, LOCAL, LOGITS, MLP, Spec, current,
-                   older, sizes)
+from specs import (ALL_TO_NORM, GLOBAL, LAST_TO_MEAN, LOCAL, LOGITS, MLP, Spec, current, older,
+                   sizes)
 
 Mistral = functools.partial(Spec, "mistral")
 
@@ -16,11 +16,11 @@ def mistral(size, dtype="float32", architecture="MistralForCausalLM", **keys):
 
 
 SPECS = (
-    Mistral("window", 301, mistral(sizes(24, 36, 3, 4, 2, None, 57), sliding_window=3), (9, 3),
-            ((ALL_TO_NORM, ATTN, LAST_TO_MEAN, LOGITS), ()),
+    Mistral("window", 301, mistral(sizes(24, 30, 3, 4, 2, None, 57), sliding_window=3), (9, 3),
+            ((ALL_TO_NORM, LAST_TO_MEAN, LOGITS), ()),
             mutants=("window + 1", "window - 1", "no window", "kv heads tiled", "tied")),
     # mistralai/Mistral-Nemo-Base-2407: heads wider than d / H, no window.
-    Mistral("nemo", 302, mistral(sizes(20, 30, 3, 4, 2, 14, 50), head_dim=14,
+    Mistral("nemo", 302, mistral(sizes(16, 24, 3, 4, 2, 14, 44), head_dim=14,
                                  max_position_embeddings=1024000, rope_theta=1000000.0,
                                  sliding_window=None), (6,), ((ALL_TO_NORM, MLP),),
             mutants=("window of 3", "rope in pairs", "default base")),
@@ -31,7 +31,7 @@ SPECS = (
                                         sliding_window=4), (8,), ((ALL_TO_NORM,),),
             mutants=("window + 1", "no window", "window of 3", "windows swapped")),
     Spec("ministral", "plain", 304,
-         current("ministral", "MinistralForCausalLM", sizes(20, 30, 4, 4, 2, 6, 50),
+         current("ministral", "MinistralForCausalLM", sizes(16, 24, 4, 4, 2, 6, 44),
                  hidden_act="silu", layer_types=[GLOBAL, LOCAL, LOCAL, LOCAL],
                  max_position_embeddings=32768, rms_norm_eps=1e-05,
                  rope_parameters={"rope_theta": 100000.0, "rope_type": "default"},
@@ -40,14 +40,14 @@ SPECS = (
          mutants=("window + 1", "window - 1", "all local", "pattern shifted")),
     # mistralai/Ministral-3-3B's text_config; queries grow every 5 tokens instead of 16384.
     Spec("ministral3", "plain", 305,
-         current("ministral3", "Ministral3ForCausalLM", sizes(20, 30, 3, 4, 2, 10, 50),
+         current("ministral3", "Ministral3ForCausalLM", sizes(16, 24, 3, 4, 2, 10, 44),
                  hidden_act="silu", max_position_embeddings=80, rms_norm_eps=1e-05,
                  rope_parameters={"beta_fast": 1.0, "beta_slow": 0.25, "factor": 16.0,
                                   "llama_4_scaling_beta": 0.5, "mscale": 1.0,
                                   "mscale_all_dim": 1.0, "original_max_position_embeddings": 5,
                                   "rope_theta": 50.0, "rope_type": "yarn", "type": "yarn"},
                  sliding_window=None, tie_word_embeddings=True), (13,),
-         ((ALL_TO_NORM, ATTN, LAST_TO_MEAN),),
+         ((ALL_TO_NORM, LAST_TO_MEAN),),
          mutants=("no query growth", "unscaled rope", "linear rope", "magnitude by factor",
                   "default betas")),
 )

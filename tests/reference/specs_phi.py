@@ -2,7 +2,7 @@
 
 import functools
 
-from specs import ALL_TO_NORM, ATTN, LAST_TO_MEAN, LOGITS, MLP, PAIRS, Spec, current, older, sizes
+from specs import ALL_TO_NORM, LAST_TO_MEAN, LOGITS, MLP, Spec, current, older, sizes
 
 Phi = functools.partial(Spec, "phi3")
 
@@ -22,8 +22,8 @@ def longrope(short, long):
 
 
 SPECS = (
-    Phi("mini", 501, phi(sizes(24, 36, 3, 4, 4, None, 57), max_position_embeddings=4096,
-                         sliding_window=3), (8,), (PAIRS + (LOGITS,),),
+    Phi("mini", 501, phi(sizes(24, 30, 3, 4, 4, None, 57), max_position_embeddings=4096,
+                         sliding_window=3), (8,), ((ALL_TO_NORM, MLP, LAST_TO_MEAN, LOGITS),),
         mutants=("window + 1", "no window", "gate and up swapped", "q, k, v by head", "tied",
                  "rope in pairs")),
     Phi("phi4", 502, phi(sizes(20, 30, 3, 2, 1, None, 50), max_position_embeddings=16384,
@@ -35,19 +35,20 @@ SPECS = (
                               original_max_position_embeddings=5, rope_theta=100.0,
                               rope_scaling=longrope([1.0, 1.25, 1.5, 2.0, 2.5],
                                                     [1.5, 2.5, 4.0, 9.0, 20.0]),
-                              sliding_window=262144), (5, 9), ((ATTN,), (ALL_TO_NORM,)),
+                              sliding_window=262144), (5, 9), ((), (ALL_TO_NORM,)),
         mutants=("unscaled rope", "magnitude 1", "long factors always", "short factors always",
                  "trained length doubled")),
     # Three quarters of 8 dimensions: 6 are rotated.
-    Phi("mini4", 504, phi(sizes(24, 32, 3, 3, 1, None, 50), max_position_embeddings=192,
+    Phi("mini4", 514, phi(sizes(24, 32, 3, 3, 1, None, 44), max_position_embeddings=192,
                           full_attn_mod=1, interpolate_factor=1, lm_head_bias=False,
                           mlp_bias=False, original_max_position_embeddings=6,
                           partial_rotary_factor=0.75, rope_theta=100.0, sliding_window=262144,
                           rope_scaling=longrope([1, 1.5, 2.5], [1.25, 4.5, 18.0]),
-                          tie_word_embeddings=True), (5, 10), ((ALL_TO_NORM,), PAIRS),
+                          tie_word_embeddings=True), (5, 10),
+        ((), (ALL_TO_NORM, MLP, LAST_TO_MEAN)),
         mutants=("unscaled rope", "magnitude 1", "long factors always", "short factors always",
                  "frequencies over head_dim", "rope in pairs")),
-    Phi("current", 505, current("phi3", "Phi3ForCausalLM", sizes(24, 32, 3, 3, 3, None, 50),
+    Phi("current", 505, current("phi3", "Phi3ForCausalLM", sizes(24, 28, 3, 3, 3, None, 44),
                                 attention_bias=False, embd_pdrop=0.0, hidden_act="silu",
                                 max_position_embeddings=128, original_max_position_embeddings=6,
                                 pad_token_id=3, resid_pdrop=0.0, rms_norm_eps=1e-05,

@@ -1,6 +1,6 @@
 """SmolLM 3: some layers without rotary embedding."""
 
-from specs import ALL_TO_NORM, ATTN, GLOBAL, LAST_TO_MEAN, LOCAL, MLP, Spec, older, sizes
+from specs import ALL_TO_NORM, ATTN, GLOBAL, LAST_TO_MEAN, MLP, Spec, older, sizes
 
 
 def smollm3(size, **keys):
@@ -15,17 +15,17 @@ def smollm3(size, **keys):
 
 SPECS = (
     Spec("smollm3", "plain", 701,
-         smollm3(sizes(24, 36, 4, 4, 2, None, 57), layer_types=[GLOBAL] * 4,
+         smollm3(sizes(24, 30, 4, 4, 2, None, 57), layer_types=[GLOBAL] * 4,
                  no_rope_layers=[1, 0, 1, 0]), (8,),
          ((ALL_TO_NORM, ATTN, "resid:2@last>mlp:2@last", LAST_TO_MEAN),),
          mutants=("rope everywhere", "rope inverted", "rope in pairs", "default base",
                   "kv heads tiled")),
     # No lists: every third layer is without rotary embedding, and those are the ones that slide.
     Spec("smollm3", "interval", 702,
-         smollm3(sizes(20, 30, 4, 2, 1, None, 50), no_rope_layer_interval=3, sliding_window=3,
+         smollm3(sizes(20, 26, 4, 2, 1, None, 44), no_rope_layer_interval=3, sliding_window=3,
                  rope_theta=10000.0, tie_word_embeddings=False, use_sliding_window=True,
                  attention_bias=True, mlp_bias=True), (9,),
-         ((ALL_TO_NORM, "resid:2@all>attn:2@last", MLP),),
+         ((ALL_TO_NORM, MLP),),
          mutants=("rope everywhere", "rope inverted", "window + 1", "windows swapped",
                   "no window", "no mlp bias", "tied")),
 )
