@@ -10,7 +10,7 @@ from families import canonical, shape_of
 
 
 def load(folder):
-    """The model of a folder by AutoModelForCausalLM, which must agree with the class its config names."""
+    """The model of a folder by AutoModelForCausalLM; the class its config names must agree."""
     keys = {"dtype": torch.float32, "attn_implementation": "eager"}
     model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **keys)
     tied = model.config.get_text_config().tie_word_embeddings

@@ -1,11 +1,10 @@
-// Gemma 3 against transformers: every fixture folder's values at all sites, its Jacobians, and what
-// must hold of any Jacobian (adjoint identity, J x by one JVP, detached reconstruction).
-// libs: va_model
 // SPDX-License-Identifier: Apache-2.0
-#include "test_gpu.h"
+#include "family_check.h"
 
+#include "test_gpu.h"
 #include "vkalign/model.h"
 
+#include <dirent.h>
 #include <math.h>
 
 // DESIGN section 7. Seen: 2e-6 for values, 4e-6 for Jacobians; a wrong reading of a config moves
@@ -15,12 +14,7 @@ static const double VALUE_TOLERANCE = 1e-4, JACOBIAN_TOLERANCE = 1e-4;
 static const double ADJOINT_TOLERANCE = 1e-5;
 static const double RECONSTRUCTION_TOLERANCE = 2e-6;
 
-static const char *const folders[] = {
-    "gemma3-plain",  "gemma3-window",       "gemma3-gqa",           "gemma3-rope", "gemma3-softcap",
-    "gemma3-bf16",   "gemma3-bf16-sharded", "gemma3-f16",           "gemma3-odd",  "gemma3-bias",
-    "gemma3-untied", "gemma3-nested",       "gemma3-nested-prefix",
-};
-enum { N_FOLDERS = sizeof folders / sizeof folders[0], MAX_SITES = 64 };
+enum { MAX_SITES = 64 };
 
 static struct {
     va_ctx *ctx;
@@ -35,6 +29,7 @@ typedef struct fixture {
     va_safetensors *expected;
     int32_t *ids;
     int64_t T;
+    int64_t n_values, n_jacobians, n_reconstructions;
 } fixture;
 
 static void note(double *worst, double error, double tolerance, const char *folder,
@@ -86,7 +81,7 @@ static bool value_site(fixture *f, const char *name, int prompt, va_site *site) 
     return true;
 }
 
-static int64_t check_values(fixture *f, int prompt) {
+static void check_values(fixture *f, int prompt) {
     va_site sites[MAX_SITES];
     const va_file_tensor *tensors[MAX_SITES];
     int64_t n = 0;
@@ -112,7 +107,7 @@ static int64_t check_values(fixture *f, int prompt) {
              VALUE_TOLERANCE, f->folder, tensors[i]->name);
     }
     va_prompt_destroy(&p);
-    return n;
+    f->n_values += n;
 }
 
 // -- Jacobians ------------------------------------------------------------------------------------
@@ -167,8 +162,22 @@ static double deviation(const double *x, int64_t n) {
     return sqrt(sum / (double)n);
 }
 
-// Detached and without biases, sum_i J_i x_i is the value itself.
-static void check_reconstruction(jacobian *j) {
+// What the biases alone give the target, NULL in a family without any: "p0.bias.FROM>TO" beside
+// "p0.jac.detached.FROM>TO".
+static const float *share_of_biases(fixture *f, const jacobian *j) {
+    char name[VA_TEST_PATH];
+    const char *pair = strstr(j->name, "detached.") + strlen("detached.");
+    snprintf(name, sizeof name, "%.*s.bias.%s", (int)strcspn(j->name, "."), j->name, pair);
+    const va_file_tensor *t = va_safetensors_find(f->expected, name);
+    if (!t)
+        return NULL;
+    assert_int_equal(t->n_elem, j->m);
+    return expected_values(f, t);
+}
+
+// Detached, sum_i J_i x_i and the share of the biases are the value itself.
+static void check_reconstruction(fixture *f, jacobian *j) {
+    const float *bias = share_of_biases(f, j);
     float *Jx = VA_NEW_ARRAY(j->arena, float, j->m), *y = VA_NEW_ARRAY(j->arena, float, j->m);
     double *error = VA_NEW_ARRAY(j->arena, double, j->m);
     double *value = VA_NEW_ARRAY(j->arena, double, j->m);
@@ -176,10 +185,11 @@ static void check_reconstruction(jacobian *j) {
     assert_ok(env.ctx, va_prompt_read(j->prompt, 1, y));
     for (int64_t i = 0; i < j->m; i++) {
         value[i] = y[i];
-        error[i] = (double)Jx[i] - y[i];
+        error[i] = (double)Jx[i] + (bias ? bias[i] : 0) - y[i];
     }
     note(&env.worst_reconstruction, deviation(error, j->m) / deviation(value, j->m),
          RECONSTRUCTION_TOLERANCE, j->folder, j->name);
+    f->n_reconstructions++;
 }
 
 static int count_dims(const va_site *site, int64_t rows, int64_t width, int64_t *shape) {
@@ -225,55 +235,82 @@ static void check_jacobian(fixture *f, const va_file_tensor *t) {
     note(&env.worst_jacobian, va_test_frobenius_error_f32(j.J, expected_values(f, t), t->n_elem),
          JACOBIAN_TOLERANCE, f->folder, t->name);
     check_adjoint(&j);
-    if (mode == VA_DETACHED && sites[0].position == VA_POS_ALL &&
-        strcmp(f->folder, "gemma3-bias") != 0)
-        check_reconstruction(&j);
+    if (mode == VA_DETACHED && sites[0].position == VA_POS_ALL)
+        check_reconstruction(f, &j);
     va_linmap_destroy(&j.map);
     va_prompt_destroy(&j.prompt);
 }
 
-static int64_t check_jacobians(fixture *f, int prompt) {
+static void check_jacobians(fixture *f, int prompt) {
     char prefix[32];
-    int64_t n = 0;
     snprintf(prefix, sizeof prefix, "p%d.jac.", prompt);
     for (int64_t i = 0; i < va_safetensors_count(f->expected); i++) {
         const va_file_tensor *t = va_safetensors_at(f->expected, i);
         if (strncmp(t->name, prefix, strlen(prefix)) != 0)
             continue;
         check_jacobian(f, t);
-        n++;
+        f->n_jacobians++;
     }
-    return n;
 }
+
+// -- folders --------------------------------------------------------------------------------------
 
 static void test_folder(void **state) {
     char dir[VA_TEST_PATH], path[VA_TEST_PATH];
     fixture f = {.arena = va_arena_create(), .folder = *state};
-    int64_t n_values = 0, n_jacobians = 0;
     va_test_fixture(dir, f.folder);
     assert_ok(env.ctx, va_safetensors_open(env.ctx, va_test_join(path, dir, "expected.safetensors"),
                                            &f.expected));
     assert_ok(env.ctx, va_model_open(env.ctx, dir, &f.model));
     assert_ok(env.ctx, va_model_attach(f.model, env.gpu));
     for (int prompt = 0; load_ids(&f, prompt); prompt++) {
-        n_values += check_values(&f, prompt);
-        n_jacobians += check_jacobians(&f, prompt);
+        check_values(&f, prompt);
+        check_jacobians(&f, prompt);
     }
-    assert_true(n_values >= 4 * va_model_config(f.model)->n_layer + 3);
-    assert_true(n_jacobians >= 2);
+    assert_true(f.n_values >= 4 * va_model_config(f.model)->n_layer + 3);
+    assert_true(f.n_jacobians >= 2 && f.n_reconstructions >= 1);
     va_model_close(&f.model);
     va_safetensors_close(&f.expected);
     va_arena_destroy(&f.arena);
 }
 
-int main(void) {
-    struct CMUnitTest tests[N_FOLDERS];
+// "qwen2-window" is of the family "qwen2".
+static bool same_family(const char *a, const char *b) {
+    const size_t n = strcspn(a, "-");
+    return n == strcspn(b, "-") && strncmp(a, b, n) == 0;
+}
+
+// Every fixture of a family of which one is listed is listed.
+static void test_none_forgotten(void **state) {
+    const char *const *folders = *state;
+    char path[VA_TEST_PATH];
+    DIR *dir = opendir(va_test_fixture(path, "."));
+    assert_non_null(dir);
+    for (const struct dirent *entry; (entry = readdir(dir));) {
+        bool wanted = false, listed = false;
+        for (const char *const *folder = folders; *folder; folder++) {
+            wanted |= same_family(*folder, entry->d_name);
+            listed |= strcmp(*folder, entry->d_name) == 0;
+        }
+        if (wanted && !listed)
+            fail_msg("%s: a fixture that no test runs", entry->d_name);
+    }
+    closedir(dir);
+}
+
+int va_test_families(const char *const *folders) {
+    enum { MAX_TESTS = 64 };
+    struct CMUnitTest tests[MAX_TESTS] = {{.name = "none forgotten",
+                                           .test_func = test_none_forgotten,
+                                           .initial_state = (void *)folders}};
+    size_t n = 1;
+    for (; folders[n - 1] && n < MAX_TESTS; n++)
+        tests[n] = (struct CMUnitTest){.name = folders[n - 1],
+                                       .test_func = test_folder,
+                                       .initial_state = (void *)folders[n - 1]};
     env.ctx = va_test_ctx();
     env.gpu = va_test_gpu(env.ctx);
-    for (int i = 0; i < N_FOLDERS; i++)
-        tests[i] = (struct CMUnitTest){
-            .name = folders[i], .test_func = test_folder, .initial_state = (void *)folders[i]};
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = _cmocka_run_group_tests("families", tests, n, NULL, NULL);
     printf(
         "worst errors: values %.2g, Jacobians %.2g, adjoint %.2g, J x %.2g, reconstruction %.2g\n",
         env.worst_value, env.worst_jacobian, env.worst_adjoint, env.worst_jvp,
