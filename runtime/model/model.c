@@ -6,20 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static va_status load_gguf_config(va_model *m) {
-    const va_gguf_value *v = va_gguf_get(m->files.gguf, "general.architecture");
-    const char *name = va_gguf_as_string(v);
-    return va_fail(m->ctx, VA_ERR_UNSUPPORTED,
-                   "%s: general.architecture %s%s: GGUF files of this family are not supported",
-                   m->dir, name ? "" : "of type ", name ? name : va_gguf_type_text(v));
-}
-
 static va_status load_config(va_model *m) {
     va_status st = VA_OK;
     va_json *root = NULL;
     const char *path;
     if (m->files.gguf)
-        return load_gguf_config(m);
+        return va_arch_parse_gguf(m->ctx, m->arena, m->files.gguf, m->dir, &m->config);
     VA_TRY_ALLOC(m->ctx, path, va_path_join(m->arena, m->dir, "config.json"));
     VA_TRY(va_json_load(m->ctx, path, 0, &root));
     VA_TRY(va_arch_parse(m->ctx, m->arena, root, path, &m->config));
