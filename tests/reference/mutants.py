@@ -21,7 +21,7 @@ def keys(**changes):
     return lambda shape, weights: (dataclasses.replace(shape, **changes), weights)
 
 
-# -- windows and layer types -------------------------------------------------------------------------
+# -- windows and layer types ----------------------------------------------------------------------
 
 
 def window(change):
@@ -55,7 +55,7 @@ def pattern_shifted(shape, weights):
                                ropes=shape.ropes[1:] + shape.ropes[:1]), weights
 
 
-# -- rotary embedding --------------------------------------------------------------------------------
+# -- rotary embedding -----------------------------------------------------------------------------
 
 
 def rope(**changes):
@@ -106,7 +106,7 @@ def rope_inverted(shape, weights):
     return dataclasses.replace(shape, ropes=ropes), weights
 
 
-# -- weights -----------------------------------------------------------------------------------------
+# -- weights --------------------------------------------------------------------------------------
 
 
 def kv_tiled(shape, weights):
