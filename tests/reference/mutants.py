@@ -59,7 +59,7 @@ def pattern_shifted(shape, weights):
 
 
 def rope(**changes):
-    """A mutant with other values in every layer's rotary embedding; a function gets the old Rope."""
+    """A mutant with other values in every layer's Rope; a function gets the old one."""
     def changed(old):
         new = {key: value(old) if callable(value) else value for key, value in changes.items()}
         return old and dataclasses.replace(old, **new)
