@@ -134,11 +134,12 @@ done:
 // -- rotary position embeddings -------------------------------------------------------------------
 
 static va_status add_factors(gguf_reader *r, va_json *to, const char *key, const char *tensor) {
+    enum { MAX_FACTORS = 65536 }; // heads are no wider
     const va_file_tensor *t = va_gguf_find(r->g, tensor);
     va_json *list = va_json_add_array(to, key);
-    if (!t || t->dtype != VA_F32 || t->n_dim != 1)
-        return va_fail(r->ctx, VA_ERR_FORMAT, "%s: tensor %s: expected a vector of F32", r->path,
-                       tensor);
+    if (!t || t->dtype != VA_F32 || t->n_dim != 1 || t->n_elem > MAX_FACTORS)
+        return va_fail(r->ctx, VA_ERR_FORMAT, "%s: tensor %s: expected a vector of at most %d F32",
+                       r->path, tensor, MAX_FACTORS);
     for (int64_t i = 0; i < t->n_elem; i++) {
         float factor;
         memcpy(&factor, (const char *)t->data + 4 * i, sizeof factor);
@@ -233,6 +234,8 @@ static va_status translate_windows(gguf_reader *r) {
     if (va_gguf_as_int(v, &pattern)) {
         va_json_add_int(r->out, "sliding_window_pattern", pattern);
     } else if (v) {
+        if (va_gguf_length(v) > r->layers)
+            return wrong(r, "attention.sliding_window_pattern", "one for each layer", v);
         va_json *list = va_json_add_array(r->out, "layer_types");
         for (int64_t n = 0; n < va_gguf_length(v); n++) {
             bool sliding = false;

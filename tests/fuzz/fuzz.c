@@ -27,7 +27,7 @@ void fuzz_refused(va_ctx *ctx, va_status st, const va_status *codes, int64_t n) 
     for (int64_t i = 0; i < n; i++)
         listed |= codes[i] == st;
     const char *message = va_error_message(ctx);
-    if (!listed)
+    if (!listed || getenv("VA_TEST_VERBOSE"))
         fprintf(stderr, "status %d: %s\n", (int)st, message);
     FUZZ_REQUIRE(listed);
     FUZZ_REQUIRE(va_error_status(ctx) == st);

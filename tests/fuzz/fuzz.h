@@ -30,7 +30,7 @@ _Noreturn void fuzz_fail(const char *file, int line, const char *what);
 // A quiet context without an error, made once.
 va_ctx *fuzz_ctx(void);
 // Requires that st is among the n codes and has a message, not too long and without control
-// characters.
+// characters. VA_TEST_VERBOSE in the environment shows it.
 void fuzz_refused(va_ctx *ctx, va_status st, const va_status *codes, int64_t n);
 #define FUZZ_REFUSED(ctx, st, ...)                                                                 \
     fuzz_refused((ctx), (st), (const va_status[]){__VA_ARGS__},                                    \

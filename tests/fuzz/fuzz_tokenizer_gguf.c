@@ -1,6 +1,6 @@
 // The tokenizer of a GGUF file, and texts through it.
 // libs: va_text
-// max_len: 4096
+// max_len: 5000
 // dict: gguf
 // SPDX-License-Identifier: Apache-2.0
 #include "text_use.h"

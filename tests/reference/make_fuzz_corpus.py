@@ -243,7 +243,8 @@ def gguf_element(kind, value):
 
 
 def gguf(values, tensors=(), alignment=32, version=3):
-    """values: key -> (kind, value or list); tensors: (name, GGUF's dimensions, type, bytes)"""
+    """values: key -> (kind, value or list); tensors: (name, GGUF's dimensions, type, bytes or
+    their number)"""
     out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values))
     for key, (kind, value) in values.items():
         out += gguf_string(key)
@@ -254,11 +255,13 @@ def gguf(values, tensors=(), alignment=32, version=3):
         else:
             out += number + gguf_element(kind, value)
     data = b""
-    for name, shape, type_number, n_bytes in tensors:
+    for name, shape, type_number, content in tensors:
         data += b"\0" * (-len(data) % alignment)
         out += gguf_string(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
         out += struct.pack("<IQ", type_number, len(data))
-        data += bytes((11 * i + len(data)) % 256 for i in range(n_bytes))
+        if isinstance(content, int):
+            content = bytes((11 * i + len(data)) % 256 for i in range(content))
+        data += content
     return out + b"\0" * (-len(out) % alignment) + data
 
 
@@ -286,14 +289,45 @@ def make_tokenizer_gguf():
              t + "add_bos_token": ("bool", True), t + "add_eos_token": ("bool", True),
              t + "add_space_prefix": ("bool", True)}
     write("tokenizer_gguf", "llama", gguf(llama))
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    pieces = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
+    pieces += ["th", "\u0120th", "<|s|>"]
     gpt2 = {t + "model": ("str", "gpt2"), t + "pre": ("str", "llama-bpe"),
-            t + "tokens": ("str", ["t", "h", "e", "\u0120", "th", "\u0120th", "<|s|>", "a", "1"]),
-            t + "token_type": ("i32", [1, 1, 1, 1, 1, 1, 3, 1, 1]),
-            t + "merges": ("str", ["t h", "\u0120 th"]), t + "bos_token_id": ("u32", 6)}
+            t + "tokens": ("str", pieces), t + "token_type": ("u8", [1] * 258 + [3]),
+            t + "merges": ("str", ["t h", "\u0120 th"]), t + "bos_token_id": ("u32", 258)}
     write("tokenizer_gguf", "gpt2", gguf(gpt2))
     for pre in ("default", "qwen2", "deepseek-llm"):
         parts = {**gpt2, t + "pre": ("str", pre), t + "add_bos_token": ("bool", False)}
         write("tokenizer_gguf", pre.replace("-", "_"), gguf(parts))
+
+
+def make_config_gguf():
+    def keys(arch, **more):
+        eps = "epsilon" if arch in ("gpt2", "gptneox") else "rms_epsilon"
+        sizes = {"block_count": ("u32", 2), "embedding_length": ("u32", 8),
+                 "attention.head_count": ("u32", 2), "attention.head_count_kv": ("u32", 2),
+                 "feed_forward_length": ("u32", 16), "context_length": ("u32", 64),
+                 f"attention.layer_norm_{eps}": ("f32", 1e-5), "rope.freq_base": ("f32", 1e4)}
+        sizes.update({k.replace("__", "."): v for k, v in more.items()})
+        return {"general.architecture": ("str", arch), **{f"{arch}.{k}": v for k, v in sizes.items()}}
+
+    embd = ("token_embd.weight", [8, 4], 0, 128)
+    write("config_gguf", "llama", gguf(keys("llama", rope__dimension_count=("u32", 4),
+                                            rope__scaling__type=("str", "linear"),
+                                            rope__scaling__factor=("f32", 2.0)), [embd]))
+    write("config_gguf", "gemma3", gguf(keys("gemma3", attention__key_length=("u32", 4),
+                                             attention__value_length=("u32", 4),
+                                             attention__sliding_window=("u32", 2)), [embd]))
+    write("config_gguf", "gpt2", gguf(keys("gpt2"), [embd, ("output.weight", [8, 4], 0, 128)]))
+    write("config_gguf", "gptneox", gguf(keys("gptneox", use_parallel_residual=("bool", True),
+                                              rope__dimension_count=("u32", 2)), [embd]))
+    write("config_gguf", "phi3", gguf(
+        keys("phi3", rope__scaling__original_context_length=("u32", 32),
+             rope__scaling__attn_factor=("f32", 1.0)),
+        [embd, *((f"rope_factors_{which}.weight", [2], 0, struct.pack("<2f", 1, 2))
+                 for which in ("short", "long"))]))
+    write("config_gguf", "qwen3", gguf(keys("qwen3", rope__scaling__type=("str", "yarn"),
+                                            rope__scaling__factor=("f32", 4.0)), [embd]))
 
 
 # -- config ----------------------------------------------------------------------------------------
@@ -325,6 +359,7 @@ def main():
     make_hostile_tokenizer()
     make_config()
     make_gguf()
+    make_config_gguf()
     make_tokenizer_gguf()
 
 
