@@ -67,15 +67,25 @@ typedef struct va_graph_cost {
     int64_t memory_bytes; // device memory that values and temporaries take, weights apart
 } va_graph_cost;
 va_graph_cost va_graph_forward_cost(const va_graph *g);
-// One jvp or vjp sweep with k vectors, between `to` and these rows (count 0: all) of every from
-// node; a jvp has one. The caller's own blocks at the ends are not counted.
-va_status va_graph_sweep_cost(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                              int64_t n_from, va_row_range rows, va_node to, int64_t k,
-                              va_graph_cost *cost);
-// Largest k such that every tensor fits max_range_bytes and the sweep's temporaries fit
-// budget_bytes; 0 when even one does not.
-int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                       int64_t n_from, va_row_range rows, va_node to, int64_t max_range_bytes,
+// A jvp or vjp sweep with k vectors, between `to` and these rows (count 0: all) of every from node;
+// a jvp has one from node.
+typedef struct va_sweep {
+    va_pass pass;
+    va_mode mode;
+    const va_node *from;
+    int64_t n_from;
+    va_row_range rows;
+    va_node to;
+    int64_t k;
+} va_sweep;
+// The caller's own blocks at the ends are not counted.
+va_status va_graph_sweep_cost(const va_graph *g, const va_sweep *sweep, va_graph_cost *cost);
+// Device memory that the temporaries of all these sweeps take together: it is shared and kept.
+va_status va_graph_sweeps_bytes(const va_graph *g, const va_sweep *sweeps, int64_t n,
+                                int64_t *bytes);
+// Largest k (that of the sweep is not read) such that every tensor fits max_range_bytes and the
+// temporaries fit budget_bytes; 0 when even one does not.
+int64_t va_graph_max_k(const va_graph *g, const va_sweep *sweep, int64_t max_range_bytes,
                        int64_t budget_bytes);
 
 // -- running ---------------------------------------------------------------------------------

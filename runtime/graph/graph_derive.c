@@ -182,7 +182,7 @@ static va_status check_block(const va_graph *g, va_node n, int64_t rows, const v
                    (long long)b->T, (long long)b->k, (long long)b->d, (long long)b->mem.size_bytes);
 }
 
-static va_status begin(va_graph *g, const sweep_request *r, const va_block *to_block,
+static va_status begin(va_graph *g, const va_sweep *r, const va_block *to_block,
                        const va_block *from_block, sweep *s) {
     va_status st = VA_OK;
     *s = (sweep){.g = g, .to = to_block, .from = from_block};
@@ -192,8 +192,8 @@ static va_status begin(va_graph *g, const sweep_request *r, const va_block *to_b
     VA_TRY(check_block(g, r->to, g->nodes[r->to].y.shape[0], to_block, s->p->k));
     for (int64_t i = 0; i < r->n_from; i++) {
         const int64_t M = g->nodes[r->from[i]].y.shape[0];
-        VA_TRY(check_block(g, r->from[i], r->from_rows.count > 0 ? r->from_rows.count : M,
-                           &from_block[i], s->p->k));
+        VA_TRY(check_block(g, r->from[i], r->rows.count > 0 ? r->rows.count : M, &from_block[i],
+                           s->p->k));
     }
     int64_t limit = va_gpu_get_info(g->gpu)->max_range_bytes;
     if (s->p->largest_bytes > limit)
@@ -248,7 +248,7 @@ va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_row_range row
                        const va_block *dx, const va_block *dy) {
     va_status st = VA_OK;
     sweep s;
-    const sweep_request r = {VA_JVP, mode, &from, 1, rows, to, dy->k};
+    const va_sweep r = {VA_JVP, mode, &from, 1, rows, to, dy->k};
     VA_TRY(begin(g, &r, dy, dx, &s));
     if (from == to || !s.p->active[to])
         VA_TRY(va_gpu_fill(g->gpu, block_bytes(dy), 0));
@@ -291,7 +291,7 @@ va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy
                        const va_node *from, int64_t n_from, va_row_range rows, const va_block *dx) {
     va_status st = VA_OK;
     sweep s = {0};
-    const sweep_request r = {VA_VJP, mode, from, n_from, rows, to, dy->k};
+    const va_sweep r = {VA_VJP, mode, from, n_from, rows, to, dy->k};
     VA_TRY(begin(g, &r, dy, dx, &s));
     VA_TRY_ALLOC(g->ctx, s.filled, calloc((size_t)g->n_nodes, 1));
     for (va_node n = to; n >= 0; n--) {

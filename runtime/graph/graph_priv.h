@@ -116,21 +116,10 @@ uint32_t va_graph_keep_bits(const node *nd, va_mode mode);
 // whose op has an active input. Both [n_nodes].
 void va_graph_activity(const va_graph *g, va_mode mode, const va_node *from, int64_t n_from,
                        va_node to, uint8_t *active, uint8_t *exec);
-// What is asked of a sweep.
-typedef struct sweep_request {
-    va_pass pass;
-    va_mode mode;
-    const va_node *from;
-    int64_t n_from;
-    va_row_range from_rows; // count 0: all
-    va_node to;
-    int64_t k;
-} sweep_request;
-
 // The plan of a sweep, from the cache when it is there; owned by the graph.
-va_status va_graph_get_plan(va_graph *g, const sweep_request *r, const sweep_plan **plan);
+va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan);
 // A plan of its own; destroy it.
-va_status va_graph_make_plan(const va_graph *g, const sweep_request *r, sweep_plan **plan);
+va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **plan);
 void va_graph_plan_destroy(sweep_plan **plan);
 
 // Fills plan->rows; after active and exec.

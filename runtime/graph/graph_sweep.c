@@ -85,6 +85,14 @@ static void last_uses(const va_graph *g, const sweep_plan *p, int32_t *last) {
     }
 }
 
+// A source's cotangent that is copied out waits for the end of the reverse sweep, node 0.
+static int32_t first_use(const sweep_plan *p, va_node n) {
+    for (int64_t i = 0; i < p->n_from; i++)
+        if (p->from[i] == n && p->pass == VA_VJP)
+            return 0;
+    return n;
+}
+
 // Checks, costs and memory intervals of node n; its interval(s) are appended.
 static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const int32_t *last,
                            va_interval *iv, int32_t **where, int64_t *n_iv) {
@@ -95,7 +103,7 @@ static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const in
     int64_t bytes = va_tensor_bytes(&t);
     p->largest_bytes = VA_MAX(p->largest_bytes, bytes);
     if (!is_end(p, n)) {
-        iv[*n_iv] = (va_interval){n, last[n], va_graph_padded(bytes), NO_SLOT};
+        iv[*n_iv] = (va_interval){first_use(p, n), last[n], va_graph_padded(bytes), NO_SLOT};
         where[(*n_iv)++] = &p->slot[n];
     }
     if (!p->exec[n])
@@ -158,21 +166,19 @@ done:
 }
 
 // Every from node has the rows asked for.
-static va_status check_rows(const va_graph *g, const sweep_request *r) {
-    for (int64_t i = 0; i < r->n_from && r->from_rows.count != 0; i++) {
+static va_status check_rows(const va_graph *g, const va_sweep *r) {
+    for (int64_t i = 0; i < r->n_from && r->rows.count != 0; i++) {
         const int64_t M = g->nodes[r->from[i]].y.shape[0];
-        if (r->from_rows.first < 0 || r->from_rows.count < 0 ||
-            r->from_rows.first > M - r->from_rows.count)
+        if (r->rows.first < 0 || r->rows.count < 0 || r->rows.first > M - r->rows.count)
             return va_fail(g->ctx, VA_ERR_USAGE,
                            "derivative by rows %lld to %lld of %s, which has %lld",
-                           (long long)r->from_rows.first,
-                           (long long)(r->from_rows.first + r->from_rows.count - 1),
+                           (long long)r->rows.first, (long long)(r->rows.first + r->rows.count - 1),
                            g->nodes[r->from[i]].name, (long long)M);
     }
     return VA_OK;
 }
 
-static va_status check_request(const va_graph *g, const sweep_request *r) {
+static va_status check_request(const va_graph *g, const va_sweep *r) {
     const va_node *from = r->from, to = r->to;
     const int64_t n_from = r->n_from, k = r->k;
     const va_pass pass = r->pass;
@@ -194,7 +200,7 @@ static va_status check_request(const va_graph *g, const sweep_request *r) {
     return check_rows(g, r);
 }
 
-va_status va_graph_make_plan(const va_graph *g, const sweep_request *r, sweep_plan **plan) {
+va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **plan) {
     va_status st = check_request(g, r);
     const int64_t n_from = r->n_from;
     *plan = NULL;
@@ -212,7 +218,7 @@ va_status va_graph_make_plan(const va_graph *g, const sweep_request *r, sweep_pl
                       .k = r->k,
                       .to = r->to,
                       .n_from = n_from,
-                      .from_rows = r->from_rows};
+                      .from_rows = r->rows};
     if (p->from_rows.count == 0)
         p->from_rows = (va_row_range){0, g->nodes[r->from[0]].y.shape[0]};
     VA_TRY_ALLOC(g->ctx, p->from, VA_NEW_ARRAY(arena, va_node, n_from));
@@ -235,14 +241,14 @@ done:
     return st;
 }
 
-static bool same_request(const sweep_plan *p, const sweep_request *r) {
-    const va_row_range rows = r->from_rows.count > 0 || !p ? r->from_rows : p->from_rows;
+static bool same_request(const sweep_plan *p, const va_sweep *r) {
+    const va_row_range rows = r->rows.count > 0 || !p ? r->rows : p->from_rows;
     return p && p->pass == r->pass && p->mode == r->mode && p->to == r->to && p->k == r->k &&
            p->n_from == r->n_from && va_graph_same_rows(p->from_rows, rows) &&
            memcmp(p->from, r->from, (size_t)r->n_from * sizeof *r->from) == 0;
 }
 
-va_status va_graph_get_plan(va_graph *g, const sweep_request *r, const sweep_plan **plan) {
+va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan) {
     int oldest = 0;
     for (int i = 0; i < PLAN_CACHE; i++) {
         if (same_request(g->plans[i], r)) {
@@ -265,20 +271,43 @@ va_status va_graph_get_plan(va_graph *g, const sweep_request *r, const sweep_pla
     return VA_OK;
 }
 
-va_status va_graph_sweep_cost(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                              int64_t n_from, va_row_range rows, va_node to, int64_t k,
-                              va_graph_cost *cost) {
-    const sweep_request r = {pass, mode, from, n_from, rows, to, k};
+va_status va_graph_sweep_cost(const va_graph *g, const va_sweep *sweep, va_graph_cost *cost) {
     sweep_plan *p;
     *cost = (va_graph_cost){0};
-    va_status st = va_graph_make_plan(g, &r, &p);
+    va_status st = va_graph_make_plan(g, sweep, &p);
     if (st == VA_OK)
         *cost = p->cost;
     va_graph_plan_destroy(&p);
     return st;
 }
 
-static bool fits(const va_graph *g, sweep_request r, int64_t k, int64_t max_range_bytes,
+// The pool's place s is as large as the largest that any plan has there.
+va_status va_graph_sweeps_bytes(const va_graph *g, const va_sweep *sweeps, int64_t n,
+                                int64_t *bytes) {
+    va_status st = VA_OK;
+    sweep_plan **plans = NULL;
+    *bytes = 0;
+    VA_TRY_ALLOC(g->ctx, plans, calloc((size_t)n + 1, sizeof(sweep_plan *)));
+    int32_t n_slots = 0;
+    for (int64_t i = 0; i < n; i++) {
+        VA_TRY(va_graph_make_plan(g, &sweeps[i], &plans[i]));
+        n_slots = VA_MAX(n_slots, plans[i]->n_slots);
+    }
+    for (int32_t s = 0; s < n_slots; s++) {
+        int64_t largest = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (s < plans[i]->n_slots)
+                largest = VA_MAX(largest, plans[i]->slot_bytes[s]);
+        *bytes += largest;
+    }
+done:
+    for (int64_t i = 0; plans && i < n; i++)
+        va_graph_plan_destroy(&plans[i]);
+    free(plans);
+    return st;
+}
+
+static bool fits(const va_graph *g, va_sweep r, int64_t k, int64_t max_range_bytes,
                  int64_t budget_bytes) {
     sweep_plan *p;
     r.k = k;
@@ -288,20 +317,18 @@ static bool fits(const va_graph *g, sweep_request r, int64_t k, int64_t max_rang
     return good;
 }
 
-int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                       int64_t n_from, va_row_range rows, va_node to, int64_t max_range_bytes,
+int64_t va_graph_max_k(const va_graph *g, const va_sweep *sweep, int64_t max_range_bytes,
                        int64_t budget_bytes) {
-    const sweep_request r = {pass, mode, from, n_from, rows, to, 1};
-    if (!fits(g, r, 1, max_range_bytes, budget_bytes))
+    if (!fits(g, *sweep, 1, max_range_bytes, budget_bytes))
         return 0;
     int64_t good = 1, bad = 2; // `from` alone bounds k by max_range_bytes, so doubling ends
-    while (fits(g, r, bad, max_range_bytes, budget_bytes)) {
+    while (fits(g, *sweep, bad, max_range_bytes, budget_bytes)) {
         good = bad;
         bad = 2 * bad;
     }
     while (bad - good > 1) {
         int64_t middle = good + (bad - good) / 2;
-        if (fits(g, r, middle, max_range_bytes, budget_bytes))
+        if (fits(g, *sweep, middle, max_range_bytes, budget_bytes))
             good = middle;
         else
             bad = middle;

@@ -40,58 +40,49 @@ static void map_destroy(void *self) {
     free(self);
 }
 
-static va_status check_request(const va_prompt *p, int64_t from, int64_t to, va_mode mode) {
+va_status prompt_check_request(const va_prompt *p, const int64_t *from, int64_t n_from, int64_t to,
+                               va_mode mode) {
     va_ctx *ctx = p->model->ctx;
     char a[64], b[64];
-    if (from < 0 || from >= p->n_sites || to < 0 || to >= p->n_sites || !p->derivatives)
-        return va_fail(ctx, VA_ERR_USAGE,
-                       "the prompt was not made for derivatives of site %lld by "
-                       "site %lld",
-                       (long long)to, (long long)from);
-    const va_site *f = &p->sites[from].site, *t = &p->sites[to].site;
-    if (!(p->modes >> mode & 1))
-        return va_fail(ctx, VA_ERR_USAGE, "the prompt was not made for %s derivatives",
-                       mode == VA_EXACT ? "exact" : "detached");
-    if (f->position == VA_POS_MEAN)
-        return va_fail(ctx, VA_ERR_USAGE, "a derivative from %s: expected positions, not a mean",
-                       va_site_text(f, a));
-    if (!va_site_precedes(f, t))
-        return va_fail(ctx, VA_ERR_USAGE, "%s does not come before %s in the forward pass",
-                       va_site_text(f, a), va_site_text(t, b));
+    for (int64_t i = 0; i < n_from; i++) {
+        if (from[i] < 0 || from[i] >= p->n_sites || to < 0 || to >= p->n_sites || !p->derivatives)
+            return va_fail(ctx, VA_ERR_USAGE,
+                           "the prompt was not made for derivatives of site %lld by "
+                           "site %lld",
+                           (long long)to, (long long)from[i]);
+        const va_site *f = &p->sites[from[i]].site, *t = &p->sites[to].site;
+        if (!(p->modes >> mode & 1))
+            return va_fail(ctx, VA_ERR_USAGE, "the prompt was not made for %s derivatives",
+                           mode == VA_EXACT ? "exact" : "detached");
+        if (f->position == VA_POS_MEAN)
+            return va_fail(ctx, VA_ERR_USAGE,
+                           "a derivative from %s: expected positions, not a mean",
+                           va_site_text(f, a));
+        if (!va_site_precedes(f, t))
+            return va_fail(ctx, VA_ERR_USAGE, "%s does not come before %s in the forward pass",
+                           va_site_text(f, a), va_site_text(t, b));
+    }
     return VA_OK;
 }
 
-// Largest block for both directions.
-static va_status largest_k(const prompt_map *map, int64_t budget_bytes, int64_t *k) {
-    const va_prompt *p = map->p;
-    const int64_t range = va_gpu_get_info(p->model->gpu)->max_range_bytes;
-    int64_t best = INT64_MAX;
-    for (int pass = VA_JVP; pass <= VA_VJP; pass++)
-        best =
-            VA_MIN(best, va_graph_max_k(p->graph, (va_pass)pass, map->mode, &map->from->full, 1,
-                                        site_rows(map->from), map->to->node, range, budget_bytes));
-    *k = best;
-    if (best >= 1)
-        return VA_OK;
-    char text[32];
-    return va_fail(
-        p->model->ctx, VA_ERR_MEMORY,
-        "not even one vector's derivative fits a budget of %s and bindings of %lld bytes",
-        va_format_bytes(text, budget_bytes), (long long)range);
-}
-
 va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
-                           int64_t budget_bytes, va_linmap **map) {
+                           const va_map_budget *budget, va_linmap **map) {
     va_status st = VA_OK;
     prompt_map *self = NULL;
     char a[64], b[64], label[160];
-    int64_t max_k;
+    va_map_plan plan;
     *map = NULL;
-    VA_TRY(check_request(prompt, from, to, mode));
+    VA_TRY(prompt_check_request(prompt, &from, 1, to, mode));
+    prompt_request r = {.from = &from,
+                        .nodes = &prompt->sites[from].full,
+                        .n_from = 1,
+                        .to = to,
+                        .mode = mode,
+                        .use = VA_MAP_APPLY};
+    VA_TRY(prompt_fit(prompt, &r, budget, &plan));
     VA_TRY_ALLOC(prompt->model->ctx, self, calloc(1, sizeof *self));
     *self = (prompt_map){
         .p = prompt, .from = &prompt->sites[from], .to = &prompt->sites[to], .mode = mode};
-    VA_TRY(largest_k(self, budget_bytes > 0 ? budget_bytes : (int64_t)1 << 30, &max_k));
     snprintf(label, sizeof label, "%s -> %s (%s)", va_site_text(&self->from->site, a),
              va_site_text(&self->to->site, b), mode == VA_EXACT ? "exact" : "detached");
     const va_linmap_shape shape = {.T_in = self->from->count,
@@ -101,7 +92,7 @@ va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode 
     const va_linmap_ops ops = {map_apply, map_apply_t, map_destroy};
     prompt_map *taken = self;
     self = NULL;
-    VA_TRY(va_linmap_create(prompt->model->gpu, &shape, max_k, &ops, taken, label, map));
+    VA_TRY(va_linmap_create(prompt->model->gpu, &shape, plan.k, &ops, taken, label, map));
 done:
     free(self);
     return st;
@@ -111,7 +102,8 @@ va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *m
     va_status st = VA_OK;
     va_ctx *ctx = prompt->model->ctx;
     float *x = NULL;
-    VA_TRY(check_request(prompt, from, to, prompt->modes >> VA_EXACT & 1 ? VA_EXACT : VA_DETACHED));
+    VA_TRY(prompt_check_request(prompt, &from, 1, to,
+                                prompt->modes >> VA_EXACT & 1 ? VA_EXACT : VA_DETACHED));
     const prompt_site *s = &prompt->sites[from];
     VA_TRY_ALLOC(ctx, x, malloc((size_t)(s->rows * s->width) * sizeof *x));
     VA_TRY(va_prompt_read(prompt, from, x));

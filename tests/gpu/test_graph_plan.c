@@ -10,10 +10,10 @@ static void test_memory_as_planned(void **state) {
     assert_ok(f->ctx, va_graph_finish(f->g));
     va_graph_cost forward = va_graph_forward_cost(f->g), jvp, vjp;
     va_node x = f->node[X], last = f->node[LAST];
-    assert_ok(f->ctx,
-              va_graph_sweep_cost(f->g, VA_JVP, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 3, &jvp));
-    assert_ok(f->ctx,
-              va_graph_sweep_cost(f->g, VA_VJP, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 3, &vjp));
+    assert_ok(f->ctx, va_graph_sweep_cost(
+                          f->g, &(va_sweep){VA_JVP, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 3}, &jvp));
+    assert_ok(f->ctx, va_graph_sweep_cost(
+                          f->g, &(va_sweep){VA_VJP, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 3}, &vjp));
     assert_true(forward.flop > 0 && jvp.flop > forward.flop && vjp.flop > forward.flop);
     int64_t before = va_gpu_get_memory(f->gpu).used_bytes;
     assert_ok(f->ctx, va_graph_realize(f->g, f->gpu));
@@ -70,18 +70,24 @@ static void test_max_k(void **state) {
     for (int pass = VA_JVP; pass <= VA_VJP; pass++) {
         va_pass p = (va_pass)pass;
         va_graph_cost at, above;
-        int64_t k = va_graph_max_k(f->g, p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, big, 100000);
+        int64_t k = va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1}, big,
+                                   100000);
         assert_true(k >= 1);
-        assert_ok(f->ctx, va_graph_sweep_cost(f->g, p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, k, &at));
+        assert_ok(f->ctx, va_graph_sweep_cost(
+                              f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, k}, &at));
         assert_ok(f->ctx,
-                  va_graph_sweep_cost(f->g, p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, k + 1, &above));
+                  va_graph_sweep_cost(
+                      f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, k + 1}, &above));
         assert_true(at.memory_bytes <= 100000 && above.memory_bytes > 100000);
-        assert_int_equal(va_graph_max_k(f->g, p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, big, 0), 0);
-        // The widest tensor is [T, k, F].
-        k = va_graph_max_k(f->g, p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 40 * T * F * 4, big);
-        assert_true(k >= 1 && k <= 40);
         assert_int_equal(
-            va_graph_max_k(f->g, p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, T * F * 4 - 1, big), 0);
+            va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1}, big, 0), 0);
+        // The widest tensor is [T, k, F].
+        k = va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1},
+                           40 * T * F * 4, big);
+        assert_true(k >= 1 && k <= 40);
+        assert_int_equal(va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1},
+                                        T * F * 4 - 1, big),
+                         0);
     }
 }
 

@@ -202,12 +202,16 @@ static void test_rows(void **state) {
 static void test_work(void **state) {
     fixture *f = *state;
     va_graph_cost whole, one, all;
-    assert_ok(f->ctx, va_graph_sweep_cost(f->g, VA_VJP, VA_EXACT, &f->x, 1, VA_ALL_ROWS, f->mean, 4,
-                                          &whole));
-    assert_ok(f->ctx, va_graph_sweep_cost(f->g, VA_VJP, VA_EXACT, &f->x, 1,
-                                          (va_row_range){T - 1, 1}, f->last, 4, &one));
     assert_ok(f->ctx,
-              va_graph_sweep_cost(f->g, VA_VJP, VA_EXACT, &f->x, 1, VA_ALL_ROWS, f->last, 4, &all));
+              va_graph_sweep_cost(
+                  f->g, &(va_sweep){VA_VJP, VA_EXACT, &f->x, 1, VA_ALL_ROWS, f->mean, 4}, &whole));
+    assert_ok(f->ctx, va_graph_sweep_cost(f->g,
+                                          &(va_sweep){VA_VJP, VA_EXACT, &f->x, 1,
+                                                      (va_row_range){T - 1, 1}, f->last, 4},
+                                          &one));
+    assert_ok(f->ctx,
+              va_graph_sweep_cost(
+                  f->g, &(va_sweep){VA_VJP, VA_EXACT, &f->x, 1, VA_ALL_ROWS, f->last, 4}, &all));
     assert_true(one.flop < whole.flop / (T - 1) * 1.05); // and what a mean takes
     // k and v of eight rows stay, of seven products with a weight
     assert_true(all.flop < whole.flop * 0.45);
@@ -217,8 +221,10 @@ static void test_refusals(void **state) {
     fixture *f = *state;
     va_graph_cost cost;
     assert_error(f->ctx, VA_ERR_USAGE, "derivative by rows 5 to 9 of x, which has 9",
-                 va_graph_sweep_cost(f->g, VA_VJP, VA_EXACT, &f->x, 1, (va_row_range){5, 5},
-                                     f->last, 1, &cost));
+                 va_graph_sweep_cost(
+                     f->g,
+                     &(va_sweep){VA_VJP, VA_EXACT, &f->x, 1, (va_row_range){5, 5}, f->last, 1},
+                     &cost));
 }
 
 int main(void) {
