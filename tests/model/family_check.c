@@ -253,16 +253,18 @@ static void check_jacobians(fixture *f, int prompt) {
     }
 }
 
-// -- folders --------------------------------------------------------------------------------------
+// -- models ---------------------------------------------------------------------------------------
 
-static void test_folder(void **state) {
-    char dir[VA_TEST_PATH], path[VA_TEST_PATH];
-    fixture f = {.arena = va_arena_create(), .folder = *state};
-    va_test_fixture(dir, f.folder);
-    assert_ok(env.ctx, va_safetensors_open(env.ctx, va_test_join(path, dir, "expected.safetensors"),
-                                           &f.expected));
-    assert_ok(env.ctx, va_model_open(env.ctx, dir, &f.model));
+static void test_model(void **state) {
+    const va_family_model *m = *state;
+    char path[VA_TEST_PATH];
+    fixture f = {.arena = va_arena_create(), .folder = m->name};
+    assert_ok(env.ctx,
+              va_safetensors_open(env.ctx, va_test_fixture(path, m->expected), &f.expected));
+    assert_ok(env.ctx, va_model_open(env.ctx, va_test_fixture(path, m->model), &f.model));
     assert_ok(env.ctx, va_model_attach(f.model, env.gpu));
+    if (m->check)
+        m->check(env.ctx, m->name, f.model);
     for (int prompt = 0; load_ids(&f, prompt); prompt++) {
         check_values(&f, prompt);
         check_jacobians(&f, prompt);
@@ -273,6 +275,32 @@ static void test_folder(void **state) {
     va_safetensors_close(&f.expected);
     va_arena_destroy(&f.arena);
 }
+
+static int run(const struct CMUnitTest *tests, size_t n) {
+    env.ctx = va_test_ctx();
+    env.gpu = va_test_gpu(env.ctx);
+    int failed = _cmocka_run_group_tests("families", tests, n, NULL, NULL);
+    printf(
+        "worst errors: values %.2g, Jacobians %.2g, adjoint %.2g, J x %.2g, reconstruction %.2g\n",
+        env.worst_value, env.worst_jacobian, env.worst_adjoint, env.worst_jvp,
+        env.worst_reconstruction);
+    failed += va_gpu_validation_count(env.gpu) > 0;
+    va_gpu_close(&env.gpu);
+    va_ctx_destroy(&env.ctx);
+    return failed;
+}
+
+int va_test_family_models(const va_family_model *models, int n) {
+    struct CMUnitTest tests[VA_FAMILY_MAX_MODELS];
+    if (n > VA_FAMILY_MAX_MODELS)
+        return 1;
+    for (int i = 0; i < n; i++)
+        tests[i] = (struct CMUnitTest){
+            .name = models[i].name, .test_func = test_model, .initial_state = (void *)&models[i]};
+    return run(tests, (size_t)n);
+}
+
+// -- folders --------------------------------------------------------------------------------------
 
 // "qwen2-window" is of the family "qwen2".
 static bool same_family(const char *a, const char *b) {
@@ -299,24 +327,17 @@ static void test_none_forgotten(void **state) {
 }
 
 int va_test_families(const char *const *folders) {
-    enum { MAX_TESTS = 64 };
-    struct CMUnitTest tests[MAX_TESTS] = {{.name = "none forgotten",
-                                           .test_func = test_none_forgotten,
-                                           .initial_state = (void *)folders}};
-    size_t n = 1;
-    for (; folders[n - 1] && n < MAX_TESTS; n++)
-        tests[n] = (struct CMUnitTest){.name = folders[n - 1],
-                                       .test_func = test_folder,
-                                       .initial_state = (void *)folders[n - 1]};
-    env.ctx = va_test_ctx();
-    env.gpu = va_test_gpu(env.ctx);
-    int failed = _cmocka_run_group_tests("families", tests, n, NULL, NULL);
-    printf(
-        "worst errors: values %.2g, Jacobians %.2g, adjoint %.2g, J x %.2g, reconstruction %.2g\n",
-        env.worst_value, env.worst_jacobian, env.worst_adjoint, env.worst_jvp,
-        env.worst_reconstruction);
-    failed += va_gpu_validation_count(env.gpu) > 0;
-    va_gpu_close(&env.gpu);
-    va_ctx_destroy(&env.ctx);
-    return failed;
+    struct CMUnitTest tests[1 + VA_FAMILY_MAX_MODELS] = {{.name = "none forgotten",
+                                                          .test_func = test_none_forgotten,
+                                                          .initial_state = (void *)folders}};
+    va_family_model models[VA_FAMILY_MAX_MODELS];
+    char expected[VA_FAMILY_MAX_MODELS][VA_TEST_PATH];
+    size_t n = 0;
+    for (; folders[n] && n < VA_FAMILY_MAX_MODELS; n++) {
+        va_test_join(expected[n], folders[n], "expected.safetensors");
+        models[n] = (va_family_model){folders[n], folders[n], expected[n], NULL};
+        tests[n + 1] = (struct CMUnitTest){
+            .name = folders[n], .test_func = test_model, .initial_state = &models[n]};
+    }
+    return run(tests, n + 1);
 }
