@@ -8,11 +8,17 @@ target_compile_definitions(va_options INTERFACE _GNU_SOURCE)
 if(VA_WERROR)
   target_compile_options(va_options INTERFACE -Werror)
 endif()
-if(VA_SANITIZE)
+if(VA_SANITIZE OR VA_FUZZ)
   target_compile_options(va_options INTERFACE -fsanitize=address,undefined
                                               -fno-sanitize-recover=undefined
                                               -fno-omit-frame-pointer)
   target_link_options(va_options INTERFACE -fsanitize=address,undefined)
+endif()
+if(VA_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "VA_FUZZ: expected clang (libFuzzer), got ${CMAKE_C_COMPILER_ID}")
+  endif()
+  target_compile_options(va_options INTERFACE -fsanitize=fuzzer-no-link -UNDEBUG)
 endif()
 
 function(va_layer_sources target folder)

@@ -86,7 +86,8 @@ va_status va_check_interrupt(va_ctx *ctx);
 // -- errors ----------------------------------------------------------------------------------
 
 // Records code and message (what, expected, got, where) as the context's error and returns code.
-// A later call replaces an earlier error.
+// A later call replaces an earlier error. In messages and log lines control characters become '?',
+// and no more than 4096 bytes are kept.
 va_status va_fail(va_ctx *ctx, va_status code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 // Puts "text: " before the recorded message: the way up adds where. Keeps and returns the code st.

@@ -104,6 +104,8 @@ typedef struct va_gpu_memory {
     int64_t used_bytes, peak_bytes;              // live buffers (aligned sizes)
     int64_t reserved_bytes, reserved_peak_bytes; // device memory taken from the driver, staging too
 } va_gpu_memory;
+// What may be taken from the driver at most: memory_limit_bytes, or the device's memory.
+int64_t va_gpu_memory_limit(const va_gpu *gpu);
 va_gpu_memory va_gpu_get_memory(const va_gpu *gpu);
 void va_gpu_reset_peak(va_gpu *gpu);
 

@@ -67,13 +67,26 @@ typedef struct va_graph_cost {
     int64_t memory_bytes; // device memory that values and temporaries take, weights apart
 } va_graph_cost;
 va_graph_cost va_graph_forward_cost(const va_graph *g);
-// One jvp or vjp sweep with k vectors.
-va_status va_graph_sweep_cost(const va_graph *g, va_pass pass, va_mode mode, va_node from,
-                              va_node to, int64_t k, va_graph_cost *cost);
-// Largest k such that every tensor fits max_range_bytes and the sweep's temporaries fit
-// budget_bytes; 0 when even one does not.
-int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, va_node from, va_node to,
-                       int64_t max_range_bytes, int64_t budget_bytes);
+// A jvp or vjp sweep with k vectors, between `to` and these rows (count 0: all) of every from node;
+// a jvp has one from node.
+typedef struct va_sweep {
+    va_pass pass;
+    va_mode mode;
+    const va_node *from;
+    int64_t n_from;
+    va_row_range rows;
+    va_node to;
+    int64_t k;
+} va_sweep;
+// The caller's own blocks at the ends are not counted.
+va_status va_graph_sweep_cost(const va_graph *g, const va_sweep *sweep, va_graph_cost *cost);
+// Device memory that the temporaries of all these sweeps take together: it is shared and kept.
+va_status va_graph_sweeps_bytes(const va_graph *g, const va_sweep *sweeps, int64_t n,
+                                int64_t *bytes);
+// Largest k (that of the sweep is not read) such that every tensor fits max_range_bytes and the
+// temporaries fit budget_bytes; 0 when even one does not.
+int64_t va_graph_max_k(const va_graph *g, const va_sweep *sweep, int64_t max_range_bytes,
+                       int64_t budget_bytes);
 
 // -- running ---------------------------------------------------------------------------------
 
@@ -87,13 +100,14 @@ va_status va_graph_set(va_graph *g, va_node input, const void *data);
 va_status va_graph_forward(va_graph *g);
 // A kept value as float32 [product of shape]; waits.
 va_status va_graph_read(va_graph *g, va_node n, float *data);
-// dy = (d to / d from) dx on k vectors: dx [M_from, k, width_from], dy [M_to, k, width_to] with
-// T = rows and d = elements of a row. After va_graph_forward. Recorded, not waited for.
-va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_node to, const va_block *dx,
-                       const va_block *dy);
+// dy = (d to / d from) dx on k vectors: dx [rows, k, width_from] at these rows of `from` (count 0:
+// all), the others held; dy [M_to, k, width_to], with d = elements of a row. After
+// va_graph_forward. Recorded, not waited for.
+va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_row_range rows, va_node to,
+                       const va_block *dx, const va_block *dy);
 // dx_i = (d to / d from_i)' dy for all n_from nodes in one reverse sweep; dx blocks overwritten.
 va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy,
-                       const va_node *from, int64_t n_from, const va_block *dx);
+                       const va_node *from, int64_t n_from, va_row_range rows, const va_block *dx);
 
 #ifdef __cplusplus
 }

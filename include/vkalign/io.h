@@ -74,7 +74,7 @@ typedef struct va_yaml {
     struct va_yaml **key;  // MAP: the keys, all scalars, distinct
 } va_yaml;
 typedef struct va_yaml_limits {
-    int64_t max_bytes; // of the file; 0 = 16 MiB
+    int64_t max_bytes; // of the file, and of its text after aliases are expanded; 0 = 16 MiB
     int64_t max_nodes; // after aliases are expanded; 0 = 1,000,000 (refuses alias bombs)
     int max_depth;     // 0 = 64
 } va_yaml_limits;
@@ -101,7 +101,7 @@ void va_yaml_write(const va_yaml *n, va_strbuf *out);
 // also \u0000 and half surrogate pairs in strings, invalid UTF-8 and numbers beyond double.
 typedef struct cJSON va_json;
 // max_bytes 0 = 256 MiB. Errors are VA_ERR_FORMAT with path:line:col and byte offset. Duplicate
-// keys at one level, depth over 256 and trailing text are refused.
+// keys at one level, depth over 256, more than 2^24 values and trailing text are refused.
 va_status va_json_load(va_ctx *ctx, const char *path, int64_t max_bytes, va_json **root);
 va_status va_json_parse(va_ctx *ctx, const char *name, const char *text, int64_t size,
                         va_json **root);

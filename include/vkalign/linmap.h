@@ -55,6 +55,9 @@ va_status va_linmap_apply_t_host(va_linmap *map, const float *y, int64_t k, floa
 // Column-wise formation gathers the matrix on the host first (m * n * 4 bytes).
 typedef va_status (*va_rows_fn)(void *user, int64_t first, int64_t count, const float *rows);
 va_status va_linmap_rows(va_linmap *map, va_rows_fn fn, void *user);
+// Whether va_linmap_rows of an m x n matrix goes by rows: it needs no more sweeps of max_k vectors,
+// or the matrix would be too large to gather (over 1 GiB).
+bool va_linmap_rows_by_reverse(int64_t m, int64_t n, int64_t max_k);
 // The whole matrix, A [m, n] row-major.
 va_status va_linmap_dense(va_linmap *map, float *A);
 

@@ -35,6 +35,9 @@ va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char he
 // Sets the device; before the first prompt. gpu is borrowed.
 va_status va_model_attach(va_model *model, va_gpu *gpu);
 
+// The tokenizer alone, without a configuration or weights: of a folder's tokenizer.json, of that
+// file itself, or of a FILE.gguf (which may hold nothing else).
+va_status va_model_load_tokenizer(va_ctx *ctx, const char *path, va_tokenizer **tok);
 // Token ids of text with the tokenizer's special tokens; a model without a tokenizer is
 // VA_ERR_USAGE. concept (NULL: none) is found in the text and its tokens' range returned in
 // first/count (count 0 when not found).
@@ -76,11 +79,54 @@ void va_prompt_site_shape(const va_prompt *prompt, int64_t site, int64_t *rows, 
 // The site's value, [n_seq, rows, width] f32; runs forward when needed; waits. Non-finite values
 // are VA_ERR_NUMERIC.
 va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data);
+
+// -- derivatives ----------------------------------------------------------------------------------
+
+// What a derivative may use; all fields 0: the defaults.
+typedef struct va_map_budget {
+    int64_t memory_bytes; // device memory for everything, weights and values too; 0: the device's,
+                          // without a device no bound
+    int64_t sweep_bytes;  // temporaries of one sweep; 0 = 1 GiB
+    int64_t range_bytes;  // largest binding; 0 = 128 MiB, which every device has
+    int64_t max_k;        // vectors of one sweep at most; 0: the map's rows or columns
+} va_map_budget;
+
+// A derivative's device memory and work, known before anything is allocated. What is allocated in
+// fact is the same but for alignment.
+typedef struct va_map_plan {
+    int64_t rows, columns;             // of the map
+    int64_t k;                         // vectors of one sweep
+    int64_t sweeps;                    // that forming the whole matrix takes
+    int64_t weight_bytes, value_bytes; // while the prompt is there
+    int64_t sweep_bytes, end_bytes;    // temporaries, and the blocks at both ends
+    int64_t peak_bytes;                // all four
+    double flop;                       // one sweep of k vectors
+} va_map_plan;
+
+typedef enum va_map_use {
+    VA_MAP_APPLY, // both directions on blocks of k
+    VA_MAP_DENSE  // va_linmap_rows: one direction
+} va_map_use;
+
+// Works without a device. With one (va_model_attach) its limits count too. VA_ERR_MEMORY when not
+// even one vector fits, with the bytes that would do. budget may be NULL.
+va_status va_prompt_plan_map(va_model *model, const va_prompt_params *params, int64_t from,
+                             int64_t to, va_mode mode, va_map_use use, const va_map_budget *budget,
+                             va_map_plan *plan);
 // d site[to] / d site[from] as a map from [rows_from, width] to [rows_to, width]. The map borrows
 // the prompt. `from` with @mean is VA_ERR_USAGE. from must come before to in the forward pass.
-// budget_bytes: device memory for one sweep's temporaries; 0 = 1 GiB.
 va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
-                           int64_t budget_bytes, va_linmap **map);
+                           const va_map_budget *budget, va_linmap **map);
+
+// Rows first..first+count-1 of the derivative by source i, each as long as that source.
+typedef va_status (*va_source_rows_fn)(void *user, int64_t source, int64_t first, int64_t count,
+                                       const float *rows);
+// The derivatives of site[to] by several sites at the same positions, all from one reverse sweep
+// for each chunk of rows: the work of the deepest alone. fn is called chunk by chunk, for every
+// source in turn. A source may be listed that the target does not depend on: its rows are zero.
+va_status va_prompt_jacobians(va_prompt *prompt, const int64_t *from, int64_t n_from, int64_t to,
+                              va_mode mode, const va_map_budget *budget, va_source_rows_fn fn,
+                              void *user);
 // y - J x at the prompt, and std(y - J x - b) / std(y) is left to the caller: copies x (from) and
 // y (to) as read by va_prompt_read, applies the map once: Jx [rows_to, width].
 va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *map, float *Jx);

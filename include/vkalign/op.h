@@ -105,7 +105,19 @@ typedef struct va_op_call {
                                    // absent = not wanted. [M, k, ...]
     bool accumulate[VA_OP_MAX_IN]; // vjp: add to dx[i] instead of overwriting it
     va_tensor dy;                  // jvp: tangent out, overwritten. vjp: cotangent in
+    // Of a VA_ROWS_CAUSAL op at one sequence: the rows that dy and dx hold, when not all. Tangents
+    // of other rows are zero, cotangents of other rows not wanted. Those of dy and dx[0] are the
+    // same, and all end at the same row.
+    va_row_range dy_rows, dx_rows[VA_OP_MAX_IN];
 } va_op_call;
+
+// What a row of the output depends on.
+typedef enum va_row_flow {
+    VA_ROWS_WHOLE,  // all rows of all inputs
+    VA_ROWS_SAME,   // the same row of the inputs in row_in: these and y may be cut to some rows
+    VA_ROWS_SELECT, // rows attr.first..first+count-1 of input 0, within sequences of seq_len
+    VA_ROWS_CAUSAL  // the same row of input 0, and that row and earlier ones of the other inputs
+} va_row_flow;
 
 typedef struct va_op_cost {
     double flop, bytes; // arithmetic, and memory traffic when nothing is cached
@@ -120,6 +132,8 @@ typedef struct va_op {
     // Primal tensors that derivatives read (bits as above), by mode. Weights (inputs that carry no
     // derivative) are always present and need no bit.
     uint32_t keep_exact, keep_detached;
+    va_row_flow row_flow;
+    uint32_t row_in; // of VA_ROWS_SAME
     // Checks shapes and dtypes (VA_ERR_SHAPE: what, expected, got), sets y and aux (n_dim 0: none)
     // without memory. No device needed.
     va_status (*infer)(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, va_tensor *y,

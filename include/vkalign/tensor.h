@@ -29,6 +29,12 @@ typedef struct va_tensor {
 static inline bool va_tensor_present(const va_tensor *t) {
     return t->mem.buffer != NULL;
 }
+// Rows first..first+count-1 of a value [M, ...]; count 0: all of them.
+typedef struct va_row_range {
+    int64_t first, count;
+} va_row_range;
+#define VA_ALL_ROWS ((va_row_range){0, 0})
+
 int64_t va_tensor_elems(const va_tensor *t); // product of the shape; 0 when absent
 // Bytes, padded to whole 32-bit words; -1 on overflow, and when rows are not whole blocks.
 int64_t va_tensor_bytes(const va_tensor *t);

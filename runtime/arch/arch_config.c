@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch_priv.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -172,8 +173,10 @@ va_status va_config_positive(va_config_reader *r, const char *key, double *out) 
     double got;
     if (!v)
         return VA_OK;
-    if (!va_json_as_double(v, &got) || !isfinite(got) || got <= 0)
+    if (!va_json_as_double(v, &got) || got <= 0)
         return fail_type(r, key, "a number above 0", v);
+    if (!(got >= FLT_MIN && got <= FLT_MAX)) // it is computed with in float32
+        return fail_type(r, key, "a number that float32 holds", v);
     *out = got;
     return VA_OK;
 }

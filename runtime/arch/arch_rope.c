@@ -128,8 +128,9 @@ done:
 
 va_status va_config_rope_finish(va_config_reader *r, const va_arch_config *c, const char *key,
                                 va_rope *rope) {
-    const int64_t width = (int64_t)((double)c->d_head * rope->part);
-    if (!(rope->part > 0 && rope->part <= 1) || width < 2 || (width == c->d_head && width % 2 != 0))
+    const bool is_part = rope->part > 0 && rope->part <= 1;
+    const int64_t width = is_part ? (int64_t)((double)c->d_head * rope->part) : 0;
+    if (width < 2 || (width == c->d_head && width % 2 != 0))
         return va_fail(r->ctx, VA_ERR_FORMAT,
                        "%s: %shead_dim = %lld, of which %g rotate: expected an even number of at "
                        "least 2",
@@ -180,7 +181,7 @@ va_status va_config_rope(va_config_reader *r, va_arena *arena, va_arch_config *c
     VA_TRY(va_config_rope_read(r, arena, partial, rope, &key));
     VA_TRY(va_config_rope_finish(r, c, key, rope));
     if (rope->type == VA_ROPE_DYNAMIC)
-        c->max_context = (int64_t)fmin(rope->max_context * rope->factor, INT32_MAX);
+        c->max_context = (int64_t)fmax(fmin(rope->max_context * rope->factor, INT32_MAX), 1);
 done:
     return st;
 }

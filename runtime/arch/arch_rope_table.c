@@ -118,6 +118,13 @@ va_status va_rope_const(va_ctx *ctx, va_graph *g, const char *name, const va_rop
             table[(t * pairs + i) * 2 + 1] = sinf(angle) * by;
         }
     }
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(table[i]))
+            VA_TRY(va_fail(ctx, VA_ERR_NUMERIC,
+                           "%s: position %lld turns pair %lld by no finite angle (base %g, factor "
+                           "%g)",
+                           name, (long long)(i / 2 / pairs), (long long)(i / 2 % pairs),
+                           rope->theta, rope->factor));
     *node = va_graph_const(g, name, VA_F32, 3, (const int64_t[]){seq_len, pairs, 2}, table);
 done:
     free(table);

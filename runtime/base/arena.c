@@ -9,6 +9,11 @@
 
 enum { ALIGNMENT = 16 };
 // Under AddressSanitizer every allocation is its own chunk, so that overruns are seen.
+#ifdef __has_feature // clang
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 enum { CHUNK_BYTES = 1 };
 #else

@@ -51,15 +51,43 @@ void va_ctx_destroy(va_ctx **ctx) {
     *ctx = NULL;
 }
 
+// Texts quote files. What those hold may be megabytes, or rule the terminal: control characters
+// (C0, DEL, and C1 in UTF-8) become '?', and a long text ends in "...".
+static void tame(char *text) {
+    enum { MAX_BYTES = 4096 };
+    static const char more[] = "...";
+    size_t n = strnlen(text, MAX_BYTES + 1);
+    if (n > MAX_BYTES) {
+        n = MAX_BYTES - sizeof more;
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) // not within a character
+            n--;
+        memcpy(text + n, more, sizeof more);
+    }
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] <= 0x9F)
+            p[0] = p[1] = '?';
+        else if (*p < 0x20 || *p == 0x7F)
+            *p = '?';
+    }
+}
+
+static char *format_args(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
+static char *format_args(const char *fmt, va_list args) {
+    char *text = NULL;
+    if (vasprintf(&text, fmt, args) < 0)
+        return NULL;
+    tame(text);
+    return text;
+}
+
 void va_log(va_ctx *ctx, va_log_level level, const char *fmt, ...) {
     if (!ctx || !ctx->params.log || level < ctx->params.log_level)
         return;
     va_list args;
-    char *text = NULL;
     va_start(args, fmt);
-    int n = vasprintf(&text, fmt, args);
+    char *text = format_args(fmt, args);
     va_end(args);
-    if (n < 0)
+    if (!text)
         return;
     ctx->params.log(ctx->params.log_user, level, text);
     free(text);
@@ -90,12 +118,6 @@ static void set_message(va_ctx *ctx, va_status code, char *text) {
     ctx->status = code;
 }
 
-static char *format_args(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
-static char *format_args(const char *fmt, va_list args) {
-    char *text = NULL;
-    return vasprintf(&text, fmt, args) < 0 ? NULL : text;
-}
-
 va_status va_fail(va_ctx *ctx, va_status code, const char *fmt, ...) {
     assert(code != VA_OK);
     if (!ctx)
@@ -120,8 +142,10 @@ va_status va_fail_in(va_ctx *ctx, va_status st, const char *fmt, ...) {
     if (where && asprintf(&text, "%s: %s", where, va_error_message(ctx)) < 0)
         text = NULL;
     free(where);
-    if (text) // out of memory: the message without its place is worth more than none
+    if (text) { // out of memory: the message without its place is worth more than none
+        tame(text);
         set_message(ctx, st, text);
+    }
     return st;
 }
 

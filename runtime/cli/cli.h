@@ -139,6 +139,9 @@ void va_cli_log(void *ui, va_log_level level, const char *message);
 void va_cli_progress(void *ui, const va_progress *p);
 // Ctrl-C asks ctx to stop at its next safe point; a second one kills.
 void va_cli_catch_interrupts(va_ctx *ctx);
+// A file that is truncated while it is mapped (SIGBUS) ends the program with a message and the
+// status of files, not with a crash.
+void va_cli_catch_lost_files(void);
 
 // -- a model at a prompt (cli_prompt.c) ----------------------------------------------------------
 

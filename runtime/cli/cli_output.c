@@ -94,6 +94,22 @@ static void on_interrupt(int signal_number) {
         return;
 }
 
+// Weights are read out of maps, and a map of a file that became shorter has no other way to say so.
+static void on_lost_file(int signal_number) {
+    static const char note[] = "\nvkalign: a file became shorter, or its disk failed, while it was "
+                               "being read\n";
+    (void)signal_number;
+    ssize_t n = write(STDERR_FILENO, note, sizeof note - 1);
+    (void)n; // nothing to be done about it
+    _exit(va_status_exit(VA_ERR_FILE));
+}
+
+void va_cli_catch_lost_files(void) {
+    struct sigaction action = {.sa_handler = on_lost_file};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 void va_cli_catch_interrupts(va_ctx *ctx) {
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
     interrupted_ctx = ctx;

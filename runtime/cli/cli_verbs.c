@@ -20,7 +20,7 @@ const va_verb va_verbs[] = {
      "Refuses, by name, what it cannot run faithfully. --layers N tells the memory for N blocks."},
     {"tokenize", "", "token ids of a text", 0, 0,
      BIT(MODEL) | BIT(TEXT) | BIT(TEXT_FILE) | BIT(NO_SPECIAL), va_cli_tokenize,
-     "--model takes a folder with tokenizer.json, or such a file."},
+     "--model takes a folder with tokenizer.json, such a file, or a FILE.gguf."},
     {"forward", "", "run a model and write the value at a site", 0, 0,
      VA_OPTS_PROMPT | BIT(SITE) | BIT(OUT), va_cli_forward,
      "Writes float32 [T, d] for @all, [d] for one position or @mean.\n"

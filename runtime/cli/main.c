@@ -59,6 +59,7 @@ static va_status run_verb(va_cli *cli, int argc, char **argv) {
         goto done;
     }
     va_cli_catch_interrupts(cli->ctx);
+    va_cli_catch_lost_files();
     VA_TRY(cli->verb->run(cli));
 done:
     return st;

@@ -87,7 +87,7 @@ static va_status compute(linear_test *t) {
     VA_TRY(va_block_create(t->gpu, ROWS, 1, N_OUT, "self-test dy", &t->dy_buffer, &dy));
     VA_TRY(va_block_create(t->gpu, ROWS, 1, N_IN, "self-test dx", &t->dx_buffer, &dx));
     VA_TRY(va_block_from_host(t->gpu, &dy, t->dy));
-    VA_TRY(va_graph_vjp(t->graph, VA_EXACT, t->y, &dy, &t->x, 1, &dx));
+    VA_TRY(va_graph_vjp(t->graph, VA_EXACT, t->y, &dy, &t->x, 1, VA_ALL_ROWS, &dx));
     VA_TRY(va_block_to_host(t->gpu, &dx, t->dx));
 done:
     return st;

@@ -44,7 +44,7 @@ va_status va_cli_jacobian(va_cli *cli) {
     VA_TRY(va_cli_require(cli, OPT_OUT, &path));
     VA_TRY(va_cli_mode(cli, &mode));
     VA_TRY(va_cli_open_prompt(cli, (const va_opt[]){OPT_FROM, OPT_TO}, 2, true, mode, &p));
-    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, mode, 0, &map));
+    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, mode, NULL, &map));
     const va_linmap_shape s = va_linmap_get_shape(map);
     sink.m = s.T_out * s.d_out, sink.n = s.T_in * s.d_in;
     const int n_dim = va_cli_site_dims(&p, 0, va_cli_site_dims(&p, 1, 0, shape), shape);

@@ -188,7 +188,7 @@ static va_status svd_of_model(va_cli *cli, const va_svd_params *params) {
     const double start = va_time_s();
     VA_TRY(va_cli_mode(cli, &mode));
     VA_TRY(va_cli_open_prompt(cli, (const va_opt[]){OPT_FROM, OPT_TO}, 2, true, mode, &p));
-    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, mode, 0, &map));
+    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, mode, NULL, &map));
     VA_TRY(va_svd(cli->ctx, cli->arena, map, params, &r));
     va_cli_describe(cli, &p, (const char *const[]){"from", "to"});
     va_json_add_string(cli->out, "mode", mode == VA_EXACT ? "exact" : "detached");

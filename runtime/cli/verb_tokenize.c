@@ -4,26 +4,15 @@
 
 #include <string.h>
 
-// The tokenizer of a folder, or a tokenizer.json itself: no weights are needed.
-static va_status open_tokenizer(va_cli *cli, va_tokenizer **tokenizer) {
-    va_status st = VA_OK;
-    const char *path;
-    VA_TRY(va_cli_require(cli, OPT_MODEL, &path));
-    if (va_path_is_dir(path))
-        VA_TRY_ALLOC(cli->ctx, path, va_path_join(cli->arena, path, "tokenizer.json"));
-    VA_TRY(va_tokenizer_load(cli->ctx, path, tokenizer));
-done:
-    return st;
-}
-
 va_status va_cli_tokenize(va_cli *cli) {
     va_status st = VA_OK;
     va_tokenizer *tokenizer = NULL;
     va_token *tokens;
-    const char *text;
+    const char *text, *path;
     int64_t n;
     VA_TRY(va_cli_text(cli, &text));
-    VA_TRY(open_tokenizer(cli, &tokenizer));
+    VA_TRY(va_cli_require(cli, OPT_MODEL, &path));
+    VA_TRY(va_model_load_tokenizer(cli->ctx, path, &tokenizer));
     VA_TRY(va_tokenizer_encode(tokenizer, cli->arena, text, (int64_t)strlen(text),
                                !va_cli_has(cli, OPT_NO_SPECIAL), &tokens, &n));
     va_json *ids = va_json_add_array(cli->out, "ids");

@@ -16,13 +16,14 @@ static void resolve_model_path(va_experiment *e) {
             va_arena_printf(e->arena, "%.*s/%s", (int)(slash - e->path), e->path, s->model_path);
 }
 
-static void set_text(va_yaml *map, const char *key, const char *text) {
+static void set_text(va_arena *arena, va_yaml *map, const char *key, const char *text) {
+    va_yaml *node = VA_NEW(arena, va_yaml);
+    if (!node)
+        return;
+    *node = (va_yaml){.kind = VA_YAML_SCALAR, .quoted = true, .text = text};
     for (int64_t i = 0; i < map->n; i++)
-        if (strcmp(map->key[i]->text, key) == 0) {
-            map->item[i]->kind = VA_YAML_SCALAR;
-            map->item[i]->quoted = true;
-            map->item[i]->text = text;
-        }
+        if (strcmp(map->key[i]->text, key) == 0)
+            map->item[i] = node; // a node of its own: the old one may stand elsewhere as an alias
 }
 
 // The experiment as text that means the same in any folder: the model's path in full, concepts
@@ -32,7 +33,8 @@ static va_status resolve(va_experiment *e, va_yaml *root) {
     va_strbuf text = {0};
     char full[PATH_MAX];
     if (realpath(e->spec.model_path, full))
-        set_text((va_yaml *)va_yaml_get(root, "model"), "path", va_arena_strdup(e->arena, full));
+        set_text(e->arena, (va_yaml *)va_yaml_get(root, "model"), "path",
+                 va_arena_strdup(e->arena, full));
     for (int64_t i = 0; i < root->n && e->spec.concepts_file; i++)
         if (strcmp(root->key[i]->text, "concepts") == 0)
             VA_TRY(va_yaml_load(e->ctx, e->arena, e->spec.concepts_file, NULL, &root->item[i]));

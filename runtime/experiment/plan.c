@@ -60,6 +60,8 @@ void va_plan_check_model(va_experiment *e) {
         va_diagnose(&e->diag, e->spec.model_place, "", "model.path: %s", va_error_message(e->ctx));
 }
 
+enum { MAX_SITES = 1000 };
+
 static void need_site(va_experiment *e, const va_site *site, bool capture) {
     va_plan *p = &e->plan;
     p->n_blocks = VA_MAX(p->n_blocks, va_site_blocks(site));
@@ -69,12 +71,19 @@ static void need_site(va_experiment *e, const va_site *site, bool capture) {
     for (int64_t i = 0; i < p->n_sites; i++)
         if (memcmp(&p->sites[i], site, sizeof *site) == 0)
             return;
-    p->sites[p->n_sites++] = *site;
+    if (p->n_sites == MAX_SITES)
+        va_diagnose(&e->diag, (va_place){e->path, 0, 0}, "", "classifiers read more than %d sites",
+                    MAX_SITES);
+    else
+        p->sites[p->n_sites++] = *site;
 }
 
 static va_status plan_sites(va_experiment *e) {
     va_status st = VA_OK;
     va_spec *s = &e->spec;
+    va_plan_check_size(e);
+    if (e->diag.n > 0)
+        return VA_OK;
     VA_TRY_ALLOC(e->ctx, e->plan.sites,
                  VA_NEW_ARRAY(e->arena, va_site, s->n_directions * s->n_layers));
     for (int64_t i = 0; i < s->n_directions; i++)

@@ -68,6 +68,9 @@ va_status va_plan_make(va_experiment *e);
 void va_plan_free(va_plan *plan);
 // Of an experiment with mistakes: what the model's folder alone shows to be wrong, too.
 void va_plan_check_model(va_experiment *e);
+// Diagnoses parts that multiply to more than can be planned (plan_size.c). Of a spec without
+// mistakes.
+void va_plan_check_size(va_experiment *e);
 // Datasets and unique texts (plan_data.c).
 va_status va_plan_datasets(va_experiment *e);
 // Site of a direction (jacobian: `to`) at a layer. Errors are diagnosed at the direction's place.

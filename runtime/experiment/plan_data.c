@@ -34,11 +34,8 @@ static int64_t count_rows(const va_spec *s, const va_concept *c) {
     return items * s->templates.n + 1; // and the definition
 }
 
-static va_status make_set(va_experiment *e, va_text_set *set) {
+static va_status make_set(va_experiment *e, int64_t rows, va_text_set *set) {
     va_status st = VA_OK;
-    int64_t rows = 0;
-    for (int64_t i = 0; i < e->spec.n_concepts; i++)
-        rows += count_rows(&e->spec, &e->spec.concepts[i]);
     *set = (va_text_set){.arena = e->arena, .cap = rows, .n_slots = 2 * rows + 1};
     VA_TRY_ALLOC(e->ctx, set->entry, VA_NEW_ARRAY(e->arena, va_text_entry, rows));
     VA_TRY_ALLOC(e->ctx, set->slot, VA_NEW_ARRAY(e->arena, int64_t, set->n_slots));
@@ -48,18 +45,13 @@ done:
     return st;
 }
 
-static bool listed_before(const va_strings *list, int64_t n, const char *item) {
-    for (int64_t i = 0; i < n; i++)
-        if (strcmp(list->item[i], item) == 0)
-            return true;
-    return false;
-}
-
+// seen: the items of this label so far; each counts once.
 static void add_items(va_experiment *e, va_text_set *set, va_dataset *d, const va_strings *items,
-                      const va_strings *seen, float label) {
+                      va_text_set *seen, float label) {
     for (int64_t i = 0; i < items->n; i++) {
-        if (listed_before(items, i, items->item[i]) ||
-            (seen && listed_before(seen, seen->n, items->item[i])))
+        int64_t n_seen = seen->n;
+        add_text(seen, items->item[i], NULL);
+        if (seen->n == n_seen)
             continue;
         for (int64_t t = 0; t < e->spec.templates.n; t++) {
             const char *text =
@@ -76,6 +68,9 @@ static va_status add_concept(va_experiment *e, va_text_set *set, const va_concep
                              va_dataset *d) {
     va_status st = VA_OK;
     int64_t rows = count_rows(&e->spec, c);
+    va_text_set positive, negative;
+    VA_TRY(make_set(e, c->positives.n, &positive));
+    VA_TRY(make_set(e, c->hard_negatives.n + c->random_negatives.n, &negative));
     VA_TRY_ALLOC(e->ctx, d->text, VA_NEW_ARRAY(e->arena, int64_t, rows));
     VA_TRY_ALLOC(e->ctx, d->item, VA_NEW_ARRAY(e->arena, int64_t, rows));
     VA_TRY_ALLOC(e->ctx, d->label, VA_NEW_ARRAY(e->arena, float, rows));
@@ -84,9 +79,9 @@ static va_status add_concept(va_experiment *e, va_text_set *set, const va_concep
         d->label[0] = 1;
         d->n = d->n_items = 1;
     }
-    add_items(e, set, d, &c->positives, NULL, 1);
-    add_items(e, set, d, &c->hard_negatives, NULL, 0);
-    add_items(e, set, d, &c->random_negatives, &c->hard_negatives, 0);
+    add_items(e, set, d, &c->positives, &positive, 1);
+    add_items(e, set, d, &c->hard_negatives, &negative, 0);
+    add_items(e, set, d, &c->random_negatives, &negative, 0);
 done:
     return st;
 }
@@ -134,8 +129,11 @@ done:
 va_status va_plan_datasets(va_experiment *e) {
     va_status st = VA_OK;
     va_text_set set;
+    int64_t rows = 0;
+    for (int64_t c = 0; c < e->spec.n_concepts; c++)
+        rows += count_rows(&e->spec, &e->spec.concepts[c]);
     VA_TRY_ALLOC(e->ctx, e->plan.datasets, VA_NEW_ARRAY(e->arena, va_dataset, e->spec.n_concepts));
-    VA_TRY(make_set(e, &set));
+    VA_TRY(make_set(e, rows, &set));
     for (int64_t c = 0; c < e->spec.n_concepts; c++)
         VA_TRY(add_concept(e, &set, &e->spec.concepts[c], &e->plan.datasets[c]));
     VA_TRY(order_texts(e, &set));

@@ -84,6 +84,24 @@ static bool is_text(const va_yaml *n) {
     return n->kind == VA_YAML_SCALAR && n->text[0] != '\0';
 }
 
+int64_t va_field_max_items(const va_field *f) {
+    int64_t n = 0;
+    while (f->type == VA_FIELD_CHOICES && f->choices[n])
+        n++;
+    return n ? n : VA_MAX_ITEMS;
+}
+
+static bool count_ok(va_walk *w, const va_field *f, const va_yaml *n, const char *where) {
+    int64_t most = va_field_max_items(f);
+    if (n->n >= f->min_items && n->n <= most)
+        return true;
+    int64_t bound = n->n < f->min_items ? f->min_items : most;
+    va_diagnose(w->diag, place_of(w, n), "", "%s: expected at %s %lld %s, got %lld", where,
+                n->n < f->min_items ? "least" : "most", (long long)bound,
+                bound == 1 ? "entry" : "entries", (long long)n->n);
+    return false;
+}
+
 // Items of a list field; a lone scalar is not a list.
 static bool list_ok(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
                     const char *what) {
@@ -91,13 +109,7 @@ static bool list_ok(va_walk *w, const va_field *f, const va_yaml *n, const char 
         expected(w, n, where, what);
         return false;
     }
-    if (n->n < f->min_items) {
-        va_diagnose(w->diag, place_of(w, n), "", "%s: expected at least %lld %s, got %lld", where,
-                    (long long)f->min_items, f->min_items == 1 ? "entry" : "entries",
-                    (long long)n->n);
-        return false;
-    }
-    return true;
+    return count_ok(w, f, n, where);
 }
 
 static void read_strings(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
@@ -176,9 +188,11 @@ static void read_named(va_walk *w, const va_field *f, const va_yaml *n, const ch
         expected(w, n, where, "a map of names with at least one entry");
         return;
     }
+    if (!count_ok(w, f, n, where))
+        return;
     va_direction_spec *array = va_arena_array(w->arena, n->n, (int64_t)f->size);
     for (int64_t i = 0; i < n->n && array; i++) {
-        const char *at = va_arena_printf(w->arena, "%s.%s", where, n->key[i]->text);
+        const char *at = va_arena_printf(w->arena, "%s.%.80s", where, n->key[i]->text);
         array[i].name = va_arena_strdup(w->arena, n->key[i]->text);
         array[i].place = place_of(w, n->key[i]);
         const va_yaml *kind = va_yaml_get(n->item[i], "kind");

@@ -40,4 +40,8 @@ typedef struct va_field {
 
 extern const va_field va_experiment_fields[]; // ends with key NULL
 
+enum { VA_MAX_ITEMS = 10000 }; // of every list and map of names: they are compared pair by pair
+// The most entries of a list: VA_MAX_ITEMS, or each choice once.
+int64_t va_field_max_items(const va_field *f);
+
 #endif

@@ -25,6 +25,7 @@ static va_json *add_array(va_json *o, const va_field *f) {
     va_json_add_string(o, "type", "array");
     if (f->min_items > 0)
         va_json_add_int(o, "minItems", f->min_items);
+    va_json_add_int(o, "maxItems", va_field_max_items(f));
     return va_json_add_object(o, "items");
 }
 
@@ -44,6 +45,7 @@ static void add_list_or_file(va_json *o, const va_field *f) {
 static void add_named(va_json *o, const va_field *f) {
     va_json_add_string(o, "type", "object");
     va_json_add_int(o, "minProperties", f->min_items);
+    va_json_add_int(o, "maxProperties", va_field_max_items(f));
     va_json *any = va_json_add_array(va_json_add_object(o, "additionalProperties"), "oneOf");
     const char *const *kinds = f->variants[0]->choices;
     for (int64_t i = 0; kinds[i]; i++) {

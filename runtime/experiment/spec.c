@@ -3,6 +3,7 @@
 #include "spec.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vkalign/arch.h"
@@ -37,14 +38,16 @@ void va_diagnose(va_diagnostics *d, va_place at, const char *hint, const char *f
 }
 
 const char *va_spec_expand(va_arena *arena, const char *text, const char *key, const char *value) {
-    const char *at = strstr(text, key);
-    const char *out = "";
-    while (at) {
-        out = va_arena_printf(arena, "%s%.*s%s", out, (int)(at - text), text, value);
+    va_strbuf out = {0};
+    for (const char *at = strstr(text, key); at; at = strstr(text, key)) {
+        va_strbuf_append(&out, text, at - text);
+        va_strbuf_puts(&out, value);
         text = at + strlen(key);
-        at = strstr(text, key);
     }
-    return va_arena_printf(arena, "%s%s", out, text);
+    va_strbuf_puts(&out, text);
+    const char *copy = out.failed ? NULL : va_arena_strndup(arena, out.data, out.len);
+    va_strbuf_free(&out);
+    return copy;
 }
 
 // -- overrides ---------------------------------------------------------------------------------
@@ -79,6 +82,23 @@ static va_yaml **slot_of(va_arena *arena, va_yaml *map, const char *key) {
     return &map->item[map->n++];
 }
 
+// A copy of the node with lists of its own: an alias may have put it elsewhere in the tree too.
+static va_yaml *unshared(va_arena *arena, const va_yaml *n) {
+    va_yaml *copy = VA_NEW(arena, va_yaml);
+    if (!copy)
+        return NULL;
+    *copy = *n;
+    if (n->kind != VA_YAML_MAP || n->n == 0)
+        return copy;
+    copy->item = VA_NEW_ARRAY(arena, va_yaml *, n->n);
+    copy->key = VA_NEW_ARRAY(arena, va_yaml *, n->n);
+    if (!copy->item || !copy->key)
+        return NULL;
+    memcpy(copy->item, n->item, (size_t)n->n * sizeof *n->item);
+    memcpy(copy->key, n->key, (size_t)n->n * sizeof *n->key);
+    return copy;
+}
+
 static void override_one(va_diagnostics *d, va_yaml *root, const char *set) {
     const va_place at = {"--set", 0, 0};
     const char *eq = strchr(set, '=');
@@ -99,8 +119,8 @@ static void override_one(va_diagnostics *d, va_yaml *root, const char *set) {
     for (char *dot = strchr(path, '.'); dot; dot = strchr(path, '.')) {
         *dot = '\0';
         va_yaml **slot = node->kind == VA_YAML_MAP ? slot_of(d->arena, node, path) : NULL;
-        if (slot && !*slot)
-            *slot = VA_NEW(d->arena, va_yaml);
+        if (slot)
+            *slot = *slot ? unshared(d->arena, *slot) : VA_NEW(d->arena, va_yaml);
         if (slot && *slot && (*slot)->kind == VA_YAML_NULL)
             (*slot)->kind = VA_YAML_MAP;
         if (!slot || !*slot || (*slot)->kind != VA_YAML_MAP) {
@@ -126,6 +146,41 @@ void va_spec_override(va_diagnostics *d, va_yaml *root, const char *const *sets,
 
 // What could not be read (NULL, no entries) was diagnosed then, and is passed over here.
 
+// Names stand in the results, in messages, and in the names of files.
+static void check_name(va_diagnostics *d, va_place at, const char *what, const char *name) {
+    enum { MAX_BYTES = 200 };
+    if (strchr(name, '/'))
+        va_diagnose(d, at, "", "%s: a name cannot hold '/', got '%.80s'", what, name);
+    if (strlen(name) > MAX_BYTES)
+        va_diagnose(d, at, "", "%s: a name has at most %d bytes, got %zu ('%.80s...')", what,
+                    MAX_BYTES, strlen(name), name);
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void check_negatives_differ(va_diagnostics *d, const va_concept *c, const char **sorted,
+                                   const va_strings *negatives) {
+    for (int64_t i = 0; i < negatives->n; i++) {
+        const char *const *item = &negatives->item[i];
+        if (bsearch(item, sorted, (size_t)c->positives.n, sizeof *sorted, by_text))
+            va_diagnose(d, c->place, "", "concept '%s': '%s' is both positive and negative",
+                        c->name, *item);
+    }
+}
+
+// No item is both positive and negative.
+static void check_items(va_diagnostics *d, const va_concept *c) {
+    const char **sorted = VA_NEW_ARRAY(d->arena, const char *, c->positives.n);
+    if (!sorted || c->positives.n == 0)
+        return;
+    memcpy(sorted, c->positives.item, (size_t)c->positives.n * sizeof *sorted);
+    qsort(sorted, (size_t)c->positives.n, sizeof *sorted, by_text);
+    check_negatives_differ(d, c, sorted, &c->hard_negatives);
+    check_negatives_differ(d, c, sorted, &c->random_negatives);
+}
+
 static void check_concepts(va_diagnostics *d, const va_spec *s) {
     for (int64_t i = 0; i < s->n_concepts; i++) {
         const va_concept *c = &s->concepts[i];
@@ -135,17 +190,8 @@ static void check_concepts(va_diagnostics *d, const va_spec *s) {
             if (s->concepts[j].name && strcmp(s->concepts[j].name, c->name) == 0)
                 va_diagnose(d, c->place, "", "concepts: '%s' stands there twice (first at line %d)",
                             c->name, s->concepts[j].place.line);
-        if (strchr(c->name, '/'))
-            va_diagnose(d, c->place, "", "concepts: a name cannot hold '/', got '%s'", c->name);
-        for (int64_t k = 0; k < c->positives.n; k++)
-            for (int64_t l = 0; l < c->hard_negatives.n + c->random_negatives.n; l++) {
-                const char *item = l < c->hard_negatives.n
-                                       ? c->hard_negatives.item[l]
-                                       : c->random_negatives.item[l - c->hard_negatives.n];
-                if (strcmp(item, c->positives.item[k]) == 0)
-                    va_diagnose(d, c->place, "", "concept '%s': '%s' is both positive and negative",
-                                c->name, item);
-            }
+        check_name(d, c->place, "concepts", c->name);
+        check_items(d, c);
     }
 }
 
@@ -189,9 +235,7 @@ static void check_directions(va_diagnostics *d, const va_spec *s) {
     bool mlp = false;
     for (int64_t i = 0; i < s->n_directions; i++) {
         const va_direction_spec *dir = &s->directions[i];
-        if (strchr(dir->name, '/'))
-            va_diagnose(d, dir->place, "", "directions: a name cannot hold '/', got '%s'",
-                        dir->name);
+        check_name(d, dir->place, "directions", dir->name);
         if (dir->kind == VA_DIRECTION_MLP) {
             mlp = true;
             check_site(d, dir, "site", dir->site, false);

@@ -175,7 +175,7 @@ static void give_back(gpu_block *block, gpu_range range) {
 
 static va_status no_memory(va_gpu *gpu, int64_t size_bytes, const char *why) {
     char asked[32], used[32], reserved[32], total[32];
-    int64_t limit = gpu->limit_bytes ? gpu->limit_bytes : gpu->info.memory_bytes;
+    int64_t limit = va_gpu_memory_limit(gpu);
     return va_fail(gpu->ctx, VA_ERR_MEMORY,
                    "device memory: %s asked for, %s in use (%s reserved), %s available on %s: %s",
                    va_format_bytes(asked, size_bytes), va_format_bytes(used, gpu->usage.used_bytes),
@@ -226,7 +226,7 @@ done:
 // A new block with room for size_bytes; a smaller one when a common one does not fit any more.
 static va_status grow(va_gpu *gpu, int64_t size_bytes, gpu_block **block) {
     va_status st = VA_OK;
-    int64_t limit = gpu->limit_bytes ? gpu->limit_bytes : gpu->info.memory_bytes;
+    int64_t limit = va_gpu_memory_limit(gpu);
     // Half a block: above, sharing would waste more than it saves.
     bool dedicated = size_bytes > GPU_BLOCK_BYTES / 2;
     int64_t want = dedicated ? size_bytes : GPU_BLOCK_BYTES;
@@ -308,4 +308,8 @@ va_gpu_memory va_gpu_get_memory(const va_gpu *gpu) {
 void va_gpu_reset_peak(va_gpu *gpu) {
     gpu->usage.peak_bytes = gpu->usage.used_bytes;
     gpu->usage.reserved_peak_bytes = gpu->usage.reserved_bytes;
+}
+
+int64_t va_gpu_memory_limit(const va_gpu *gpu) {
+    return gpu->limit_bytes ? gpu->limit_bytes : gpu->info.memory_bytes;
 }

@@ -51,22 +51,37 @@ static va_status reserve_pool(va_graph *g, const sweep_plan *p) {
 
 // The tangent or cotangent of node n, in the caller's block or in its slot.
 static va_status derivative_at(const sweep *s, va_node n, va_tensor *t) {
-    va_status st = va_graph_derivative(s->g, n, s->p->k, t);
+    va_status st = va_graph_sweep_tensor(s->g, s->p, n, t);
     if (st != VA_OK)
         return st;
     int64_t bytes = va_tensor_bytes(t);
     const va_block *end = n == s->p->to ? s->to : NULL;
     for (int64_t i = 0; i < s->p->n_from && !end; i++)
-        end = n == s->p->from[i] ? &s->from[i] : NULL;
+        if (n == s->p->from[i] && va_graph_from_is_direct(s->p, i))
+            end = &s->from[i];
     va_slice all = end ? end->mem : va_buffer_all(s->g->pool[s->p->slot[n]]);
     t->mem = va_slice_at(all, 0, bytes);
     return VA_OK;
 }
 
+// The part of it that the call of node n reads or writes, for input i.
+static va_status input_derivative(const sweep *s, va_node n, int i, va_tensor *t) {
+    const va_node in = s->g->nodes[n].in[i];
+    const va_row_range held = s->p->rows[in], read = va_graph_read_rows(s->g, s->p, n, i);
+    const va_status st = derivative_at(s, in, t);
+    if (st != VA_OK || va_graph_same_rows(held, read))
+        return st;
+    const int64_t row_bytes = va_tensor_bytes(t) / t->shape[0];
+    t->shape[0] = read.count;
+    t->mem = va_slice_at(t->mem, (read.first - held.first) * row_bytes, read.count * row_bytes);
+    return VA_OK;
+}
+
 // The derivative call of node n, without dx.
-static va_status derivative_call(const sweep *s, va_node n, va_op_call *c) {
+static va_status derivative_call(const sweep *s, va_node n, va_op_call *c, va_op_attr *attr) {
     const node *nd = &s->g->nodes[n];
     *c = va_graph_call(s->g, n);
+    va_graph_cut_call(s->g, s->p, n, c, attr);
     c->mode = s->p->mode;
     c->k = s->p->k;
     if (s->p->scratch_slot[n] != NO_SLOT)
@@ -96,14 +111,26 @@ static va_status jvp_node(const sweep *s, va_node n) {
     va_status st = VA_OK;
     const node *nd = &s->g->nodes[n];
     va_op_call c;
-    VA_TRY(derivative_call(s, n, &c));
+    va_op_attr attr;
+    VA_TRY(derivative_call(s, n, &c, &attr));
     for (int i = 0; i < VA_OP_MAX_IN; i++)
         if (is_active(s, nd, i))
-            VA_TRY(derivative_at(s, nd->in[i], &c.dx[i]));
+            VA_TRY(input_derivative(s, n, i, &c.dx[i]));
     VA_TRY(check_scratch(s, nd, &c));
     VA_TRY(nd->op->jvp(&c));
 done:
     return st;
+}
+
+// A first contribution to some of the rows only: the others begin at zero.
+static va_status fill_others(const sweep *s, va_node n, int i) {
+    const va_node in = s->g->nodes[n].in[i];
+    va_tensor whole;
+    if (s->filled[in] || va_graph_same_rows(s->p->rows[in], va_graph_read_rows(s->g, s->p, n, i)))
+        return VA_OK;
+    const va_status st = derivative_at(s, in, &whole);
+    s->filled[in] = 1;
+    return st == VA_OK ? va_gpu_fill(s->g->gpu, whole.mem, 0) : st;
 }
 
 // Inputs that are one and the same node must not be written by one call: each call takes the first
@@ -117,14 +144,16 @@ static va_status vjp_node(const sweep *s, va_node n) {
         n_left += left[i] = is_active(s, nd, i);
     while (n_left > 0) {
         va_op_call c;
-        VA_TRY(derivative_call(s, n, &c));
+        va_op_attr attr;
+        VA_TRY(derivative_call(s, n, &c, &attr));
         for (int i = 0; i < VA_OP_MAX_IN; i++) {
             bool taken = false;
             for (int j = 0; j < i; j++)
                 taken = taken || (c.dx[j].n_dim > 0 && nd->in[j] == nd->in[i]);
             if (!left[i] || taken)
                 continue;
-            VA_TRY(derivative_at(s, nd->in[i], &c.dx[i]));
+            VA_TRY(fill_others(s, n, i));
+            VA_TRY(input_derivative(s, n, i, &c.dx[i]));
             c.accumulate[i] = s->filled[nd->in[i]];
             left[i] = false;
             n_left--;
@@ -139,10 +168,11 @@ done:
     return st;
 }
 
-// The caller's block at node n: [M, k, d] with d elements to a row.
-static va_status check_block(const va_graph *g, va_node n, const va_block *b, int64_t k) {
+// The caller's block at node n: [rows, k, d] with d elements to a row.
+static va_status check_block(const va_graph *g, va_node n, int64_t rows, const va_block *b,
+                             int64_t k) {
     const va_tensor *y = &g->nodes[n].y;
-    int64_t rows = y->shape[0], width = va_tensor_elems(y) / rows;
+    const int64_t width = va_tensor_elems(y) / y->shape[0];
     if (b->T == rows && b->d == width && b->k == k && b->mem.buffer &&
         b->mem.size_bytes >= va_block_bytes(rows, k, width))
         return VA_OK;
@@ -152,17 +182,19 @@ static va_status check_block(const va_graph *g, va_node n, const va_block *b, in
                    (long long)b->T, (long long)b->k, (long long)b->d, (long long)b->mem.size_bytes);
 }
 
-static va_status begin(va_graph *g, va_pass pass, va_mode mode, va_node to,
-                       const va_block *to_block, const va_node *from, int64_t n_from,
+static va_status begin(va_graph *g, const va_sweep *r, const va_block *to_block,
                        const va_block *from_block, sweep *s) {
     va_status st = VA_OK;
     *s = (sweep){.g = g, .to = to_block, .from = from_block};
     if (!g->ran)
         return va_fail(g->ctx, VA_ERR_USAGE, "va_graph_forward comes before derivatives");
-    VA_TRY(va_graph_get_plan(g, pass, mode, from, n_from, to, to_block->k, &s->p));
-    VA_TRY(check_block(g, to, to_block, s->p->k));
-    for (int64_t i = 0; i < n_from; i++)
-        VA_TRY(check_block(g, from[i], &from_block[i], s->p->k));
+    VA_TRY(va_graph_get_plan(g, r, &s->p));
+    VA_TRY(check_block(g, r->to, g->nodes[r->to].y.shape[0], to_block, s->p->k));
+    for (int64_t i = 0; i < r->n_from; i++) {
+        const int64_t M = g->nodes[r->from[i]].y.shape[0];
+        VA_TRY(check_block(g, r->from[i], r->rows.count > 0 ? r->rows.count : M, &from_block[i],
+                           s->p->k));
+    }
     int64_t limit = va_gpu_get_info(g->gpu)->max_range_bytes;
     if (s->p->largest_bytes > limit)
         VA_TRY(va_fail(g->ctx, VA_ERR_MEMORY,
@@ -183,15 +215,47 @@ static va_slice block_bytes(const va_block *b) {
     return va_slice_at(b->mem, 0, va_block_bytes(b->T, b->k, b->d));
 }
 
-va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_node to, const va_block *dx,
-                       const va_block *dy) {
+// Rows first..first+count-1 of a block that holds rows from `held` on.
+static va_slice block_rows(const va_block *b, int64_t held, int64_t first, int64_t count) {
+    const int64_t row_bytes = va_block_bytes(1, b->k, b->d);
+    return va_slice_at(b->mem, (first - held) * row_bytes, count * row_bytes);
+}
+
+// Copies the rows that the caller's block at from node i and what the sweep carries share, out of
+// one into the other, whose remaining rows become zero.
+static va_status exchange_rows(const sweep *s, int64_t i, bool into_sweep) {
+    va_status st = VA_OK;
+    const va_node n = s->p->from[i];
+    const va_row_range held = s->p->rows[n], asked = s->p->from_rows;
+    const int64_t first = VA_MAX(held.first, asked.first);
+    const int64_t end = VA_MIN(held.first + held.count, asked.first + asked.count);
+    va_tensor t;
+    VA_TRY(derivative_at(s, n, &t));
+    const va_block sweep_block = {held.count, s->p->k, s->from[i].d, t.mem};
+    const va_block *to = into_sweep ? &sweep_block : &s->from[i];
+    const va_block *from = into_sweep ? &s->from[i] : &sweep_block;
+    const int64_t to_first = into_sweep ? held.first : asked.first;
+    const int64_t from_first = into_sweep ? asked.first : held.first;
+    VA_TRY(va_gpu_fill(s->g->gpu, block_bytes(to), 0));
+    if (end > first)
+        VA_TRY(va_gpu_copy(s->g->gpu, block_rows(to, to_first, first, end - first),
+                           block_rows(from, from_first, first, end - first)));
+done:
+    return st;
+}
+
+va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_row_range rows, va_node to,
+                       const va_block *dx, const va_block *dy) {
     va_status st = VA_OK;
     sweep s;
-    VA_TRY(begin(g, VA_JVP, mode, to, dy, &from, 1, dx, &s));
+    const va_sweep r = {VA_JVP, mode, &from, 1, rows, to, dy->k};
+    VA_TRY(begin(g, &r, dy, dx, &s));
+    if (from == to || !s.p->active[to])
+        VA_TRY(va_gpu_fill(g->gpu, block_bytes(dy), 0));
     if (from == to)
-        return va_gpu_copy(g->gpu, block_bytes(dy), block_bytes(dx));
-    if (!s.p->active[to])
-        return va_gpu_fill(g->gpu, block_bytes(dy), 0);
+        return va_gpu_copy(g->gpu, block_rows(dy, 0, s.p->from_rows.first, dx->T), block_bytes(dx));
+    if (s.p->active[to] && !va_graph_from_is_direct(s.p, 0))
+        VA_TRY(exchange_rows(&s, 0, true));
     for (va_node n = from + 1; n <= to; n++)
         if (s.p->exec[n] && (st = jvp_node(&s, n)) != VA_OK)
             return name_failure(&s, n, "jvp", st);
@@ -199,30 +263,36 @@ done:
     return st;
 }
 
-// Blocks that the sweep itself does not write: the identity, zeros, and nodes listed twice.
+// Blocks that the sweep itself does not write: the identity, zeros, some rows of what it carries,
+// and nodes listed twice.
 static va_status finish_vjp(const sweep *s) {
     va_status st = VA_OK;
+    const int64_t first_row = s->p->from_rows.first;
     for (int64_t i = 0; i < s->p->n_from; i++) {
-        va_node n = s->p->from[i];
+        const va_node n = s->p->from[i];
+        const va_block *b = &s->from[i];
         int64_t first = 0;
         while (s->p->from[first] != n)
             first++;
         if (n == s->p->to)
-            VA_TRY(va_gpu_copy(s->g->gpu, block_bytes(&s->from[i]), block_bytes(s->to)));
+            VA_TRY(va_gpu_copy(s->g->gpu, block_bytes(b), block_rows(s->to, 0, first_row, b->T)));
         else if (!s->p->active[n])
-            VA_TRY(va_gpu_fill(s->g->gpu, block_bytes(&s->from[i]), 0));
+            VA_TRY(va_gpu_fill(s->g->gpu, block_bytes(b), 0));
         else if (first < i)
-            VA_TRY(va_gpu_copy(s->g->gpu, block_bytes(&s->from[i]), block_bytes(&s->from[first])));
+            VA_TRY(va_gpu_copy(s->g->gpu, block_bytes(b), block_bytes(&s->from[first])));
+        else if (!va_graph_from_is_direct(s->p, i))
+            VA_TRY(exchange_rows(s, i, false));
     }
 done:
     return st;
 }
 
 va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy,
-                       const va_node *from, int64_t n_from, const va_block *dx) {
+                       const va_node *from, int64_t n_from, va_row_range rows, const va_block *dx) {
     va_status st = VA_OK;
     sweep s = {0};
-    VA_TRY(begin(g, VA_VJP, mode, to, dy, from, n_from, dx, &s));
+    const va_sweep r = {VA_VJP, mode, from, n_from, rows, to, dy->k};
+    VA_TRY(begin(g, &r, dy, dx, &s));
     VA_TRY_ALLOC(g->ctx, s.filled, calloc((size_t)g->n_nodes, 1));
     for (va_node n = to; n >= 0; n--) {
         if (!s.p->exec[n])

@@ -24,7 +24,7 @@ typedef struct node {
     va_tensor y;   // mem: stored values and bound weights; others get their slot for the run only
     va_tensor aux; // n_dim 0: none
     const void *data; // NODE_CONST
-    va_op_id op_id;    // NODE_OP
+    va_op_id op_id;   // NODE_OP
     const va_op *op;
     va_op_attr attr;
     va_node in[VA_OP_MAX_IN]; // VA_NODE_NONE: absent
@@ -63,6 +63,8 @@ typedef struct sweep_plan {
     va_node to;
     va_node *from;
     int64_t n_from;
+    va_row_range from_rows;       // of every from node, as asked for; never {0, 0}
+    va_row_range *rows;           // [n_nodes] that its tangent or cotangent holds
     uint8_t *active;              // [n_nodes] carries a tangent or cotangent
     uint8_t *exec;                // [n_nodes] the op's derivative is run
     int32_t *slot, *scratch_slot; // [n_nodes]
@@ -115,11 +117,22 @@ uint32_t va_graph_keep_bits(const node *nd, va_mode mode);
 void va_graph_activity(const va_graph *g, va_mode mode, const va_node *from, int64_t n_from,
                        va_node to, uint8_t *active, uint8_t *exec);
 // The plan of a sweep, from the cache when it is there; owned by the graph.
-va_status va_graph_get_plan(va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                            int64_t n_from, va_node to, int64_t k, const sweep_plan **plan);
+va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan);
 // A plan of its own; destroy it.
-va_status va_graph_make_plan(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                             int64_t n_from, va_node to, int64_t k, sweep_plan **plan);
+va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **plan);
 void va_graph_plan_destroy(sweep_plan **plan);
+
+// Fills plan->rows; after active and exec.
+va_status va_graph_mark_rows(const va_graph *g, sweep_plan *p);
+bool va_graph_same_rows(va_row_range a, va_row_range b);
+// Cuts the primal tensors of node n's derivative call to its rows. attr holds the call's
+// attributes.
+void va_graph_cut_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_call *c,
+                       va_op_attr *attr);
+va_row_range va_graph_read_rows(const va_graph *g, const sweep_plan *p, va_node n, int i);
+// The tangent or cotangent of node n by the rows that the plan carries, without memory.
+va_status va_graph_sweep_tensor(const va_graph *g, const sweep_plan *p, va_node n, va_tensor *t);
+// Whether the tangent of from node i is the caller's block itself.
+bool va_graph_from_is_direct(const sweep_plan *p, int64_t i);
 
 #endif

@@ -17,11 +17,23 @@ void va_graph_plan_destroy(sweep_plan **plan) {
     *plan = NULL;
 }
 
+bool va_graph_from_is_direct(const sweep_plan *p, int64_t i) {
+    return va_graph_same_rows(p->rows[p->from[i]], p->from_rows);
+}
+
+// The tangent lives in the caller's block.
 static bool is_end(const sweep_plan *p, int64_t n) {
     bool end = n == p->to;
     for (int64_t i = 0; i < p->n_from && !end; i++)
-        end = n == p->from[i];
+        end = n == p->from[i] && va_graph_from_is_direct(p, i);
     return end;
+}
+
+va_status va_graph_sweep_tensor(const va_graph *g, const sweep_plan *p, va_node n, va_tensor *t) {
+    const va_status st = va_graph_derivative(g, n, p->k, t);
+    if (st == VA_OK)
+        t->shape[0] = p->rows[n].count;
+    return st;
 }
 
 // What the derivative of node n's op reads must have outlived the forward pass.
@@ -43,18 +55,20 @@ static va_status check_stored(const va_graph *g, const sweep_plan *p, va_node n)
 }
 
 // Shapes of the derivative call of node n; memory is filled in when it is run.
-static va_status sweep_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_call *c) {
+static va_status sweep_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_call *c,
+                            va_op_attr *attr) {
     va_status st = VA_OK;
     const node *nd = &g->nodes[n];
     *c = va_graph_call(g, n);
+    va_graph_cut_call(g, p, n, c, attr);
     c->gpu = NULL; // costs do not depend on the device
     c->mode = p->mode;
     c->k = p->k;
-    VA_TRY(va_graph_derivative(g, n, p->k, &c->dy));
+    VA_TRY(va_graph_sweep_tensor(g, p, n, &c->dy));
     uint32_t diff = va_graph_diff_in(nd, p->mode);
     for (int i = 0; i < VA_OP_MAX_IN; i++)
         if (diff >> i & 1 && nd->in[i] != VA_NODE_NONE && p->active[nd->in[i]])
-            VA_TRY(va_graph_derivative(g, nd->in[i], p->k, &c->dx[i]));
+            VA_TRY(va_graph_sweep_tensor(g, p, nd->in[i], &c->dx[i]));
 done:
     return st;
 }
@@ -71,24 +85,33 @@ static void last_uses(const va_graph *g, const sweep_plan *p, int32_t *last) {
     }
 }
 
+// A source's cotangent that is copied out waits for the end of the reverse sweep, node 0.
+static int32_t first_use(const sweep_plan *p, va_node n) {
+    for (int64_t i = 0; i < p->n_from; i++)
+        if (p->from[i] == n && p->pass == VA_VJP)
+            return 0;
+    return n;
+}
+
 // Checks, costs and memory intervals of node n; its interval(s) are appended.
 static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const int32_t *last,
                            va_interval *iv, int32_t **where, int64_t *n_iv) {
     va_status st = VA_OK;
     const node *nd = &g->nodes[n];
     va_tensor t;
-    VA_TRY(va_graph_derivative(g, n, p->k, &t));
+    VA_TRY(va_graph_sweep_tensor(g, p, n, &t));
     int64_t bytes = va_tensor_bytes(&t);
     p->largest_bytes = VA_MAX(p->largest_bytes, bytes);
     if (!is_end(p, n)) {
-        iv[*n_iv] = (va_interval){n, last[n], va_graph_padded(bytes), NO_SLOT};
+        iv[*n_iv] = (va_interval){first_use(p, n), last[n], va_graph_padded(bytes), NO_SLOT};
         where[(*n_iv)++] = &p->slot[n];
     }
     if (!p->exec[n])
         goto done;
     VA_TRY(check_stored(g, p, n));
     va_op_call c;
-    VA_TRY(sweep_call(g, p, n, &c));
+    va_op_attr attr;
+    VA_TRY(sweep_call(g, p, n, &c, &attr));
     va_op_cost cost = nd->op->cost ? nd->op->cost(&c, p->pass) : (va_op_cost){0};
     p->cost.flop += cost.flop;
     p->cost.bytes += cost.bytes;
@@ -135,14 +158,30 @@ static va_status plan_ends(const va_graph *g, sweep_plan *p) {
     p->largest_bytes = VA_MAX(p->largest_bytes, va_tensor_bytes(&t));
     for (int64_t i = 0; i < p->n_from; i++) {
         VA_TRY(va_graph_derivative(g, p->from[i], p->k, &t));
+        t.shape[0] = VA_MAX(p->from_rows.count, p->rows[p->from[i]].count);
         p->largest_bytes = VA_MAX(p->largest_bytes, va_tensor_bytes(&t));
     }
 done:
     return st;
 }
 
-static va_status check_request(const va_graph *g, va_pass pass, const va_node *from, int64_t n_from,
-                               va_node to, int64_t k) {
+// Every from node has the rows asked for.
+static va_status check_rows(const va_graph *g, const va_sweep *r) {
+    for (int64_t i = 0; i < r->n_from && r->rows.count != 0; i++) {
+        const int64_t M = g->nodes[r->from[i]].y.shape[0];
+        if (r->rows.first < 0 || r->rows.count < 0 || r->rows.first > M - r->rows.count)
+            return va_fail(g->ctx, VA_ERR_USAGE,
+                           "derivative by rows %lld to %lld of %s, which has %lld",
+                           (long long)r->rows.first, (long long)(r->rows.first + r->rows.count - 1),
+                           g->nodes[r->from[i]].name, (long long)M);
+    }
+    return VA_OK;
+}
+
+static va_status check_request(const va_graph *g, const va_sweep *r) {
+    const va_node *from = r->from, to = r->to;
+    const int64_t n_from = r->n_from, k = r->k;
+    const va_pass pass = r->pass;
     if (!g->finished)
         return va_fail(g->ctx, VA_ERR_USAGE, "a sweep needs a finished graph");
     if ((pass != VA_JVP && pass != VA_VJP) || k < 1 || n_from < 1 || !va_graph_has(g, to))
@@ -158,12 +197,12 @@ static va_status check_request(const va_graph *g, va_pass pass, const va_node *f
             return va_fail(g->ctx, VA_ERR_USAGE, "derivatives by the weight %s are not offered",
                            g->nodes[from[i]].name);
     }
-    return VA_OK;
+    return check_rows(g, r);
 }
 
-va_status va_graph_make_plan(const va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                             int64_t n_from, va_node to, int64_t k, sweep_plan **plan) {
-    va_status st = check_request(g, pass, from, n_from, to, k);
+va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **plan) {
+    va_status st = check_request(g, r);
+    const int64_t n_from = r->n_from;
     *plan = NULL;
     if (st != VA_OK)
         return st;
@@ -173,17 +212,26 @@ va_status va_graph_make_plan(const va_graph *g, va_pass pass, va_mode mode, cons
         va_arena_destroy(&arena);
         return va_fail(g->ctx, VA_ERR_MEMORY, "out of host memory for a sweep's plan");
     }
-    *p = (sweep_plan){
-        .arena = arena, .pass = pass, .mode = mode, .k = k, .to = to, .n_from = n_from};
+    *p = (sweep_plan){.arena = arena,
+                      .pass = r->pass,
+                      .mode = r->mode,
+                      .k = r->k,
+                      .to = r->to,
+                      .n_from = n_from,
+                      .from_rows = r->rows};
+    if (p->from_rows.count == 0)
+        p->from_rows = (va_row_range){0, g->nodes[r->from[0]].y.shape[0]};
     VA_TRY_ALLOC(g->ctx, p->from, VA_NEW_ARRAY(arena, va_node, n_from));
     VA_TRY_ALLOC(g->ctx, p->active, VA_NEW_ARRAY(arena, uint8_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->exec, VA_NEW_ARRAY(arena, uint8_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->scratch_slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
-    memcpy(p->from, from, (size_t)n_from * sizeof *from);
+    VA_TRY_ALLOC(g->ctx, p->rows, VA_NEW_ARRAY(arena, va_row_range, g->n_nodes));
+    memcpy(p->from, r->from, (size_t)n_from * sizeof *p->from);
     for (int64_t n = 0; n < g->n_nodes; n++)
         p->slot[n] = p->scratch_slot[n] = NO_SLOT;
-    va_graph_activity(g, mode, from, n_from, to, p->active, p->exec);
+    va_graph_activity(g, r->mode, r->from, n_from, r->to, p->active, p->exec);
+    VA_TRY(va_graph_mark_rows(g, p));
     VA_TRY(plan_ends(g, p));
     VA_TRY(plan_memory(g, p));
     *plan = p;
@@ -193,17 +241,17 @@ done:
     return st;
 }
 
-static bool same_request(const sweep_plan *p, va_pass pass, va_mode mode, const va_node *from,
-                         int64_t n_from, va_node to, int64_t k) {
-    return p && p->pass == pass && p->mode == mode && p->to == to && p->k == k &&
-           p->n_from == n_from && memcmp(p->from, from, (size_t)n_from * sizeof *from) == 0;
+static bool same_request(const sweep_plan *p, const va_sweep *r) {
+    const va_row_range rows = r->rows.count > 0 || !p ? r->rows : p->from_rows;
+    return p && p->pass == r->pass && p->mode == r->mode && p->to == r->to && p->k == r->k &&
+           p->n_from == r->n_from && va_graph_same_rows(p->from_rows, rows) &&
+           memcmp(p->from, r->from, (size_t)r->n_from * sizeof *r->from) == 0;
 }
 
-va_status va_graph_get_plan(va_graph *g, va_pass pass, va_mode mode, const va_node *from,
-                            int64_t n_from, va_node to, int64_t k, const sweep_plan **plan) {
+va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan) {
     int oldest = 0;
     for (int i = 0; i < PLAN_CACHE; i++) {
-        if (same_request(g->plans[i], pass, mode, from, n_from, to, k)) {
+        if (same_request(g->plans[i], r)) {
             g->plans[i]->used = ++g->clock;
             *plan = g->plans[i];
             return VA_OK;
@@ -213,7 +261,7 @@ va_status va_graph_get_plan(va_graph *g, va_pass pass, va_mode mode, const va_no
             oldest = i;
     }
     sweep_plan *made;
-    va_status st = va_graph_make_plan(g, pass, mode, from, n_from, to, k, &made);
+    va_status st = va_graph_make_plan(g, r, &made);
     if (st != VA_OK)
         return st;
     va_graph_plan_destroy(&g->plans[oldest]);
@@ -223,38 +271,64 @@ va_status va_graph_get_plan(va_graph *g, va_pass pass, va_mode mode, const va_no
     return VA_OK;
 }
 
-va_status va_graph_sweep_cost(const va_graph *g, va_pass pass, va_mode mode, va_node from,
-                              va_node to, int64_t k, va_graph_cost *cost) {
+va_status va_graph_sweep_cost(const va_graph *g, const va_sweep *sweep, va_graph_cost *cost) {
     sweep_plan *p;
     *cost = (va_graph_cost){0};
-    va_status st = va_graph_make_plan(g, pass, mode, &from, 1, to, k, &p);
+    va_status st = va_graph_make_plan(g, sweep, &p);
     if (st == VA_OK)
         *cost = p->cost;
     va_graph_plan_destroy(&p);
     return st;
 }
 
-static bool fits(const va_graph *g, va_pass pass, va_mode mode, va_node from, va_node to, int64_t k,
-                 int64_t max_range_bytes, int64_t budget_bytes) {
+// The pool's place s is as large as the largest that any plan has there.
+va_status va_graph_sweeps_bytes(const va_graph *g, const va_sweep *sweeps, int64_t n,
+                                int64_t *bytes) {
+    va_status st = VA_OK;
+    sweep_plan **plans = NULL;
+    *bytes = 0;
+    VA_TRY_ALLOC(g->ctx, plans, calloc((size_t)n + 1, sizeof(sweep_plan *)));
+    int32_t n_slots = 0;
+    for (int64_t i = 0; i < n; i++) {
+        VA_TRY(va_graph_make_plan(g, &sweeps[i], &plans[i]));
+        n_slots = VA_MAX(n_slots, plans[i]->n_slots);
+    }
+    for (int32_t s = 0; s < n_slots; s++) {
+        int64_t largest = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (s < plans[i]->n_slots)
+                largest = VA_MAX(largest, plans[i]->slot_bytes[s]);
+        *bytes += largest;
+    }
+done:
+    for (int64_t i = 0; plans && i < n; i++)
+        va_graph_plan_destroy(&plans[i]);
+    free(plans);
+    return st;
+}
+
+static bool fits(const va_graph *g, va_sweep r, int64_t k, int64_t max_range_bytes,
+                 int64_t budget_bytes) {
     sweep_plan *p;
-    bool good = va_graph_make_plan(g, pass, mode, &from, 1, to, k, &p) == VA_OK &&
-                p->largest_bytes <= max_range_bytes && p->cost.memory_bytes <= budget_bytes;
+    r.k = k;
+    bool good = va_graph_make_plan(g, &r, &p) == VA_OK && p->largest_bytes <= max_range_bytes &&
+                p->cost.memory_bytes <= budget_bytes;
     va_graph_plan_destroy(&p);
     return good;
 }
 
-int64_t va_graph_max_k(const va_graph *g, va_pass pass, va_mode mode, va_node from, va_node to,
-                       int64_t max_range_bytes, int64_t budget_bytes) {
-    if (!fits(g, pass, mode, from, to, 1, max_range_bytes, budget_bytes))
+int64_t va_graph_max_k(const va_graph *g, const va_sweep *sweep, int64_t max_range_bytes,
+                       int64_t budget_bytes) {
+    if (!fits(g, *sweep, 1, max_range_bytes, budget_bytes))
         return 0;
     int64_t good = 1, bad = 2; // `from` alone bounds k by max_range_bytes, so doubling ends
-    while (fits(g, pass, mode, from, to, bad, max_range_bytes, budget_bytes)) {
+    while (fits(g, *sweep, bad, max_range_bytes, budget_bytes)) {
         good = bad;
         bad = 2 * bad;
     }
     while (bad - good > 1) {
         int64_t middle = good + (bad - good) / 2;
-        if (fits(g, pass, mode, from, to, middle, max_range_bytes, budget_bytes))
+        if (fits(g, *sweep, middle, max_range_bytes, budget_bytes))
             good = middle;
         else
             bad = middle;

@@ -42,6 +42,7 @@ typedef struct va_io_json_scan {
     int64_t at;                   // where reading stopped: the fault, or the key that was sought
     char what[128];               // the fault
     int64_t n_keys;               // keys passed so far, in the order of the text, of the tree's
+    int64_t n_values;             // values begun so far, of the tree's
     int64_t outer_begin, outer_n; // the key at hand in the outermost object
     int depth;
 } va_io_json_scan;

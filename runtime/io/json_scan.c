@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 256, MAX_NUMBER_CHARS = 63 }; // the latter is cJSON's buffer
+enum {
+    MAX_DEPTH = 256,
+    MAX_NUMBER_CHARS = 63, // cJSON's buffer
+    MAX_VALUES = 1 << 24,  // cJSON takes about 80 bytes for each, so "[0,0,..." 40 times its size
+};
 
 static bool fault(va_io_json_scan *s, const char *what) {
     snprintf(s->what, sizeof s->what, "%s", what);
@@ -186,9 +190,9 @@ static int64_t large_of(va_io_json_scan *s, int64_t begin, int64_t n) {
 
 static bool scan_value(va_io_json_scan *s);
 
-// A large value: its place is noted, its keys are not counted.
+// A large value: its place is noted, its keys and values are not counted.
 static bool scan_large(va_io_json_scan *s, int64_t i) {
-    int64_t n_keys = s->n_keys, want_key = s->want_key;
+    int64_t n_keys = s->n_keys, n_values = s->n_values, want_key = s->want_key;
     s->want_key = -1;
     skip_space(s);
     int64_t begin = s->at;
@@ -202,6 +206,7 @@ static bool scan_large(va_io_json_scan *s, int64_t i) {
         s->range[i] = (va_io_json_range){begin, end};
     }
     s->n_keys = n_keys;
+    s->n_values = n_values;
     s->want_key = want_key;
     return true;
 }
@@ -244,6 +249,8 @@ static bool scan_items(va_io_json_scan *s, bool object) {
 static bool scan_value(va_io_json_scan *s) {
     bool ok;
     skip_space(s);
+    if (++s->n_values > MAX_VALUES)
+        return fault(s, "more than 16777216 values");
     switch (s->text[s->at]) {
     case '{':
         ok = scan_items(s, true);

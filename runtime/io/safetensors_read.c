@@ -119,8 +119,9 @@ static va_status check_tiling(va_ctx *ctx, const char *path, const range *ranges
         covered = ranges[i].end;
     }
     if (covered != data_bytes)
-        return va_fail(ctx, VA_ERR_FORMAT, "%s: expected %lld bytes of data, got %lld", path,
-                       (long long)covered, (long long)data_bytes);
+        return va_fail(ctx, VA_ERR_FORMAT,
+                       "%s: the header describes %lld bytes of data, the file has %lld after it",
+                       path, (long long)covered, (long long)data_bytes);
     return VA_OK;
 }
 

@@ -1,8 +1,8 @@
 // yaml_build.c: libyaml's events to a tree with places.
 //
 // Limits hold while the tree grows, so a hostile file costs no more than the limits say. Aliases
-// point at the anchored node; how many nodes they would expand to is computed from the sizes of
-// what they point at, never by expanding.
+// point at the anchored node; how many nodes and bytes they would expand to is computed from the
+// sizes of what they point at, never by expanding.
 // SPDX-License-Identifier: Apache-2.0
 #include "yaml_priv.h"
 
@@ -52,7 +52,7 @@ static va_status add_anchor(va_yaml_builder *b, const yaml_char_t *name, yaml_ma
     if (!name)
         return VA_OK;
     if (b->n_anchors == VA_YAML_MAX_ANCHORS)
-        return FAIL_MARK(b, place, "more than 1000 anchors");
+        return FAIL_MARK(b, place, "more than %d anchors", VA_YAML_MAX_ANCHORS);
     const char *copy = va_arena_strdup(b->arena, (const char *)name);
     if (!copy)
         return va_yaml_fail_memory(b);
@@ -98,10 +98,14 @@ static va_status attach(va_yaml_builder *b, va_yaml *node, va_yaml_extent size, 
     va_status st = VA_OK;
     va_yaml_frame *f = &b->stack[b->depth - 1];
     f->extent.n_nodes = add_saturating(f->extent.n_nodes, size.n_nodes);
+    f->extent.n_bytes = add_saturating(f->extent.n_bytes, size.n_bytes);
     f->extent.height = VA_MAX(f->extent.height, size.height + 1);
     if (f->extent.n_nodes > b->limits.max_nodes)
         return FAIL_MARK(b, place, "more than %lld nodes once aliases are expanded",
                          (long long)b->limits.max_nodes);
+    if (f->extent.n_bytes > b->limits.max_bytes)
+        return FAIL_MARK(b, place, "more than %lld bytes of text once aliases are expanded",
+                         (long long)b->limits.max_bytes);
     if (b->depth + size.height > b->limits.max_depth)
         return FAIL_MARK(b, place, "nested deeper than %d levels once aliases are expanded",
                          b->limits.max_depth);
@@ -141,7 +145,7 @@ static va_status on_scalar(va_yaml_builder *b, const yaml_event_t *e) {
     int index;
     const char *text = (const char *)e->data.scalar.value;
     size_t length = e->data.scalar.length;
-    const va_yaml_extent size = {1, 0};
+    const va_yaml_extent size = {1, (int64_t)length, 0};
     VA_TRY(check_tag(b, e->data.scalar.tag, e->start_mark, &string));
     if (memchr(text, '\0', length))
         VA_TRY(FAIL_MARK(b, e->start_mark, "a NUL character (\\0) in a string is not supported"));
@@ -183,8 +187,8 @@ static va_status on_start(va_yaml_builder *b, va_yaml_kind kind, const yaml_char
     if (b->depth == b->limits.max_depth)
         VA_TRY(FAIL_MARK(b, place, "nested deeper than %d levels", b->limits.max_depth));
     VA_TRY(make_node(b, kind, place, &node));
-    VA_TRY(add_anchor(b, anchor_name, place, node, (va_yaml_extent){1, 1}, true, &index));
-    b->stack[b->depth++] = (va_yaml_frame){.node = node, .extent = {1, 1}, .anchor = index};
+    VA_TRY(add_anchor(b, anchor_name, place, node, (va_yaml_extent){1, 0, 1}, true, &index));
+    b->stack[b->depth++] = (va_yaml_frame){.node = node, .extent = {1, 0, 1}, .anchor = index};
 done:
     return st;
 }

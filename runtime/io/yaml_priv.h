@@ -7,12 +7,12 @@
 
 #include <yaml.h>
 
-enum { VA_YAML_MAX_ANCHORS = 1000 }; // looked up one by one
+enum { VA_YAML_MAX_ANCHORS = 256 }; // looked up one by one, by up to a million aliases
 
 // What a node is when its aliases are expanded.
 typedef struct va_yaml_extent {
-    int64_t n_nodes;
-    int height; // levels of sequences and maps, 0 for a scalar
+    int64_t n_nodes, n_bytes; // bytes: of scalars
+    int height;               // levels of sequences and maps, 0 for a scalar
 } va_yaml_extent;
 
 // A sequence or map whose end has not come yet.

@@ -115,10 +115,12 @@ done:
     return st;
 }
 
-// Fewer sweeps, then fewer vectors, then reverse.
-static bool reverse_is_cheaper(const va_linmap *map) {
-    int64_t n = va_linmap_in(map), m = va_linmap_out(map);
-    int64_t rows = (m - 1) / map->max_k, columns = (n - 1) / map->max_k;
+// Fewer sweeps, then fewer vectors, then reverse; columns are gathered on the host, rows are not.
+bool va_linmap_rows_by_reverse(int64_t m, int64_t n, int64_t max_k) {
+    enum { GATHER_BYTES = 1 << 30 };
+    int64_t rows = (m - 1) / VA_MAX(max_k, 1), columns = (n - 1) / VA_MAX(max_k, 1), bytes;
+    if (!va_mul_i64(m, n, &bytes) || bytes > GATHER_BYTES / 4)
+        return true;
     return rows != columns ? rows < columns : m <= n;
 }
 
@@ -135,7 +137,7 @@ va_status va_linmap_rows(va_linmap *map, va_rows_fn fn, void *user) {
     va_status st = VA_OK;
     float *A = NULL;
     int64_t bytes;
-    if (reverse_is_cheaper(map))
+    if (va_linmap_rows_by_reverse(va_linmap_out(map), va_linmap_in(map), map->max_k))
         return rows_by_reverse(map, fn, user);
     VA_TRY(check_matrix(map, &bytes));
     VA_TRY_ALLOC(va_gpu_ctx(map->gpu), A, malloc((size_t)bytes));
@@ -160,7 +162,8 @@ static va_status gather_rows(void *user, int64_t first, int64_t count, const flo
 va_status va_linmap_dense(va_linmap *map, float *A) {
     int64_t bytes;
     va_status st = check_matrix(map, &bytes);
-    if (st != VA_OK || !reverse_is_cheaper(map))
+    if (st != VA_OK ||
+        !va_linmap_rows_by_reverse(va_linmap_out(map), va_linmap_in(map), map->max_k))
         return st == VA_OK ? columns_forward(map, A) : st;
     gather to = {A, va_linmap_in(map)};
     return rows_by_reverse(map, gather_rows, &to);

@@ -99,6 +99,23 @@ va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *d
 
 // A prompt with its graph built and finished, without a device.
 va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **prompt);
+// A derivative asked for: sites by number.
+typedef struct prompt_request {
+    const int64_t *from;  // [n_from], borrowed
+    const va_node *nodes; // [n_from] of the graph, at all positions
+    int64_t n_from, to;
+    va_mode mode;
+    va_map_use use;
+    bool reverse; // of VA_MAP_DENSE: by cotangents; set by prompt_fit, or on the way in
+} prompt_request;
+
+va_status prompt_check_request(const va_prompt *p, const int64_t *from, int64_t n_from, int64_t to,
+                               va_mode mode);
+// The sweeps that it takes with k vectors, jvp before vjp; returns their number.
+int prompt_sweeps(const va_prompt *p, const prompt_request *r, int64_t k, va_sweep sweeps[2]);
+// How many vectors go through one sweep, and what that takes.
+va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget *budget,
+                     va_map_plan *plan);
 // The forward pass, if it has not run since the ids were set; recorded.
 va_status prompt_forward(va_prompt *p);
 // A graph of n_blocks blocks and what follows, at one token; destroy it.

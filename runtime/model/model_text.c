@@ -17,6 +17,35 @@ static void tokens_of(const va_token *tokens, int64_t n, int64_t begin, int64_t 
     }
 }
 
+static va_status load_gguf(va_ctx *ctx, const char *path, va_tokenizer **tok) {
+    va_status st = VA_OK;
+    va_gguf *g = NULL;
+    VA_TRY(va_gguf_open(ctx, path, &g));
+    VA_TRY(va_tokenizer_load_gguf(ctx, g, path, tok));
+done:
+    va_gguf_close(&g);
+    return st;
+}
+
+va_status va_model_load_tokenizer(va_ctx *ctx, const char *path, va_tokenizer **tok) {
+    static const char suffix[] = ".gguf";
+    va_status st = VA_OK;
+    char *file = NULL;
+    const size_t n = strlen(path), n_suffix = sizeof suffix - 1;
+    va_arena *arena = NULL;
+    *tok = NULL;
+    if (!va_path_is_dir(path))
+        return n > n_suffix && strcmp(path + n - n_suffix, suffix) == 0
+                   ? load_gguf(ctx, path, tok)
+                   : va_tokenizer_load(ctx, path, tok);
+    VA_TRY_ALLOC(ctx, arena, va_arena_create());
+    VA_TRY_ALLOC(ctx, file, va_path_join(arena, path, "tokenizer.json"));
+    VA_TRY(va_tokenizer_load(ctx, file, tok));
+done:
+    va_arena_destroy(&arena);
+    return st;
+}
+
 va_status va_model_tokenize(va_model *model, va_arena *arena, const char *text,
                             const char *concept_name, int32_t **ids, int64_t *n_ids,
                             int64_t *concept_first, int64_t *concept_count) {

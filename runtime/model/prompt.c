@@ -174,8 +174,15 @@ va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_gra
         for (int64_t j = 0; j < p->n_sites && !found; j++) {
             found = is_pair(p, i, j);
             if (found)
-                VA_TRY(va_graph_sweep_cost(p->graph, VA_JVP, mode, p->sites[i].full,
-                                           p->sites[j].node, 1, jvp_1));
+                VA_TRY(va_graph_sweep_cost(p->graph,
+                                           &(va_sweep){VA_JVP,
+                                                       mode,
+                                                       &p->sites[i].full,
+                                                       1,
+                                                       {p->sites[i].first, p->sites[i].count},
+                                                       p->sites[j].node,
+                                                       1},
+                                           jvp_1));
         }
     }
 done:

@@ -1,8 +1,4 @@
 // The derivative of one site with respect to another at a prompt, as a linear map.
-//
-// A map from some positions only is the map from all of them with zero tangents elsewhere: its
-// tangents are scattered into, and its cotangents cut out of, a block of all rows. Both are one
-// copy, since all k vectors of a row stand together.
 // SPDX-License-Identifier: Apache-2.0
 #include "model_priv.h"
 
@@ -13,46 +9,19 @@ typedef struct prompt_map {
     va_prompt *p; // borrowed
     const prompt_site *from, *to;
     va_mode mode;
-    va_buffer *scratch; // [T, k, d] of all positions; NULL until needed
 } prompt_map;
 
-static bool takes_all_rows(const prompt_map *map) {
-    return map->from->count == map->p->seq_len;
-}
-
-// The block of all rows in scratch, and the slice of it that holds the site's rows.
-static va_status all_rows(prompt_map *map, const va_block *x, va_block *all, va_slice *part) {
-    va_status st = VA_OK;
-    const int64_t T = map->p->seq_len, row_bytes = va_block_bytes(1, x->k, x->d);
-    const int64_t bytes = va_block_bytes(T, x->k, x->d);
-    if (map->scratch && va_buffer_size(map->scratch) < bytes)
-        va_buffer_destroy(&map->scratch);
-    if (!map->scratch)
-        VA_TRY(va_buffer_create(map->p->model->gpu, bytes, "rows of the map", &map->scratch));
-    all->T = T, all->k = x->k, all->d = x->d;
-    all->mem = va_slice_at(va_buffer_all(map->scratch), 0, bytes);
-    *part = va_slice_at(all->mem, map->from->first * row_bytes, map->from->count * row_bytes);
-done:
-    return st;
-}
-
-static va_slice used_part(const va_block *x) {
-    return va_slice_at(x->mem, 0, va_block_bytes(x->T, x->k, x->d));
+// The rows of the graph's node that a site takes.
+static va_row_range site_rows(const prompt_site *s) {
+    return (va_row_range){s->first, s->count};
 }
 
 static va_status map_apply(void *self, const va_block *x, const va_block *y) {
     va_status st = VA_OK;
     prompt_map *map = self;
-    va_gpu *gpu = map->p->model->gpu;
-    va_block all = *x;
-    va_slice part;
     VA_TRY(prompt_forward(map->p));
-    if (!takes_all_rows(map)) {
-        VA_TRY(all_rows(map, x, &all, &part));
-        VA_TRY(va_gpu_fill(gpu, all.mem, 0));
-        VA_TRY(va_gpu_copy(gpu, part, used_part(x)));
-    }
-    VA_TRY(va_graph_jvp(map->p->graph, map->mode, map->from->full, map->to->node, &all, y));
+    VA_TRY(va_graph_jvp(map->p->graph, map->mode, map->from->full, site_rows(map->from),
+                        map->to->node, x, y));
 done:
     return st;
 }
@@ -60,78 +29,60 @@ done:
 static va_status map_apply_t(void *self, const va_block *y, const va_block *x) {
     va_status st = VA_OK;
     prompt_map *map = self;
-    va_block all = *x;
-    va_slice part = {0};
     VA_TRY(prompt_forward(map->p));
-    if (!takes_all_rows(map))
-        VA_TRY(all_rows(map, x, &all, &part));
-    VA_TRY(va_graph_vjp(map->p->graph, map->mode, map->to->node, y, &map->from->full, 1, &all));
-    if (!takes_all_rows(map))
-        VA_TRY(va_gpu_copy(map->p->model->gpu, used_part(x), part));
+    VA_TRY(va_graph_vjp(map->p->graph, map->mode, map->to->node, y, &map->from->full, 1,
+                        site_rows(map->from), x));
 done:
     return st;
 }
 
 static void map_destroy(void *self) {
-    prompt_map *map = self;
-    va_buffer_destroy(&map->scratch);
-    free(map);
+    free(self);
 }
 
-static va_status check_request(const va_prompt *p, int64_t from, int64_t to, va_mode mode) {
+va_status prompt_check_request(const va_prompt *p, const int64_t *from, int64_t n_from, int64_t to,
+                               va_mode mode) {
     va_ctx *ctx = p->model->ctx;
     char a[64], b[64];
-    if (from < 0 || from >= p->n_sites || to < 0 || to >= p->n_sites || !p->derivatives)
-        return va_fail(ctx, VA_ERR_USAGE,
-                       "the prompt was not made for derivatives of site %lld by "
-                       "site %lld",
-                       (long long)to, (long long)from);
-    const va_site *f = &p->sites[from].site, *t = &p->sites[to].site;
-    if (!(p->modes >> mode & 1))
-        return va_fail(ctx, VA_ERR_USAGE, "the prompt was not made for %s derivatives",
-                       mode == VA_EXACT ? "exact" : "detached");
-    if (f->position == VA_POS_MEAN)
-        return va_fail(ctx, VA_ERR_USAGE, "a derivative from %s: expected positions, not a mean",
-                       va_site_text(f, a));
-    if (!va_site_precedes(f, t))
-        return va_fail(ctx, VA_ERR_USAGE, "%s does not come before %s in the forward pass",
-                       va_site_text(f, a), va_site_text(t, b));
+    for (int64_t i = 0; i < n_from; i++) {
+        if (from[i] < 0 || from[i] >= p->n_sites || to < 0 || to >= p->n_sites || !p->derivatives)
+            return va_fail(ctx, VA_ERR_USAGE,
+                           "the prompt was not made for derivatives of site %lld by "
+                           "site %lld",
+                           (long long)to, (long long)from[i]);
+        const va_site *f = &p->sites[from[i]].site, *t = &p->sites[to].site;
+        if (!(p->modes >> mode & 1))
+            return va_fail(ctx, VA_ERR_USAGE, "the prompt was not made for %s derivatives",
+                           mode == VA_EXACT ? "exact" : "detached");
+        if (f->position == VA_POS_MEAN)
+            return va_fail(ctx, VA_ERR_USAGE,
+                           "a derivative from %s: expected positions, not a mean",
+                           va_site_text(f, a));
+        if (!va_site_precedes(f, t))
+            return va_fail(ctx, VA_ERR_USAGE, "%s does not come before %s in the forward pass",
+                           va_site_text(f, a), va_site_text(t, b));
+    }
     return VA_OK;
 }
 
-// Largest block for both directions; what scatters takes room from the budget as well.
-static va_status largest_k(const prompt_map *map, int64_t budget_bytes, int64_t *k) {
-    const va_prompt *p = map->p;
-    const int64_t range = va_gpu_get_info(p->model->gpu)->max_range_bytes;
-    const int64_t width = map->from->width;
-    int64_t best = INT64_MAX;
-    for (int pass = VA_JVP; pass <= VA_VJP; pass++)
-        best = VA_MIN(best, va_graph_max_k(p->graph, (va_pass)pass, map->mode, map->from->full,
-                                           map->to->node, range, budget_bytes));
-    if (!takes_all_rows(map))
-        best = VA_MIN(best, budget_bytes / VA_MAX(1, va_block_bytes(p->seq_len, 1, width)));
-    *k = best;
-    if (best >= 1)
-        return VA_OK;
-    char text[32];
-    return va_fail(
-        p->model->ctx, VA_ERR_MEMORY,
-        "not even one vector's derivative fits a budget of %s and bindings of %lld bytes",
-        va_format_bytes(text, budget_bytes), (long long)range);
-}
-
 va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
-                           int64_t budget_bytes, va_linmap **map) {
+                           const va_map_budget *budget, va_linmap **map) {
     va_status st = VA_OK;
     prompt_map *self = NULL;
     char a[64], b[64], label[160];
-    int64_t max_k;
+    va_map_plan plan;
     *map = NULL;
-    VA_TRY(check_request(prompt, from, to, mode));
+    VA_TRY(prompt_check_request(prompt, &from, 1, to, mode));
+    prompt_request r = {.from = &from,
+                        .nodes = &prompt->sites[from].full,
+                        .n_from = 1,
+                        .to = to,
+                        .mode = mode,
+                        .use = VA_MAP_APPLY};
+    VA_TRY(prompt_fit(prompt, &r, budget, &plan));
     VA_TRY_ALLOC(prompt->model->ctx, self, calloc(1, sizeof *self));
     *self = (prompt_map){
         .p = prompt, .from = &prompt->sites[from], .to = &prompt->sites[to], .mode = mode};
-    VA_TRY(largest_k(self, budget_bytes > 0 ? budget_bytes : (int64_t)1 << 30, &max_k));
     snprintf(label, sizeof label, "%s -> %s (%s)", va_site_text(&self->from->site, a),
              va_site_text(&self->to->site, b), mode == VA_EXACT ? "exact" : "detached");
     const va_linmap_shape shape = {.T_in = self->from->count,
@@ -141,7 +92,7 @@ va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode 
     const va_linmap_ops ops = {map_apply, map_apply_t, map_destroy};
     prompt_map *taken = self;
     self = NULL;
-    VA_TRY(va_linmap_create(prompt->model->gpu, &shape, max_k, &ops, taken, label, map));
+    VA_TRY(va_linmap_create(prompt->model->gpu, &shape, plan.k, &ops, taken, label, map));
 done:
     free(self);
     return st;
@@ -151,7 +102,8 @@ va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *m
     va_status st = VA_OK;
     va_ctx *ctx = prompt->model->ctx;
     float *x = NULL;
-    VA_TRY(check_request(prompt, from, to, prompt->modes >> VA_EXACT & 1 ? VA_EXACT : VA_DETACHED));
+    VA_TRY(prompt_check_request(prompt, &from, 1, to,
+                                prompt->modes >> VA_EXACT & 1 ? VA_EXACT : VA_DETACHED));
     const prompt_site *s = &prompt->sites[from];
     VA_TRY_ALLOC(ctx, x, malloc((size_t)(s->rows * s->width) * sizeof *x));
     VA_TRY(va_prompt_read(prompt, from, x));

@@ -12,7 +12,8 @@
 //   detached  P is frozen: only v carries derivatives
 // cap(s) = c tanh(s/c), cap' = 1 - tanh(s/c)^2; c = 0: cap is the identity. The row's maximum is
 // subtracted before exp, so scores of any finite size are safe. dP or dS is scratch [rows, k, H, T]
-// and is made for as many sequences or vectors at once as fit SCRATCH_BYTES.
+// and is made for as many sequences or vectors at once as fit SCRATCH_BYTES. Tangents may be of
+// some rows only: dq and do from one row on, dk and dv from another, all to the same end.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_common.h"
 
@@ -25,6 +26,9 @@ typedef struct attention_push {
     uint32_t row0, n_rows, k, k0, kc, window;
     float scale, cap;
     uint32_t flags;
+    uint32_t out_row0;        // first row that is written
+    uint32_t q_row0, kv_row0; // first rows of the tangents of q and o, of k and v
+    uint32_t end;             // one past their last
 } attention_push;
 
 static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, va_tensor *y,
@@ -54,11 +58,12 @@ typedef struct chunking {
 } chunking;
 
 static chunking chunk_size(const va_op_call *c) {
-    int64_t T = c->attr->seq_len, M = c->x[Q].shape[0];
-    int64_t fit = SCRATCH_BYTES / (T * c->x[Q].shape[1] * T * 4); // vectors of a sequence
-    if (fit >= M / T * c->k)
-        return (chunking){M, c->k};
-    return (chunking){T, VA_MAX(1, VA_MIN(fit, c->k))};
+    const int64_t T = c->attr->seq_len, rows = op_rows(&c->x[Q], c->dy_rows).count;
+    const int64_t part = VA_MIN(T, rows);                                  // of one sequence
+    const int64_t fit = SCRATCH_BYTES / (part * c->x[Q].shape[1] * T * 4); // vectors of that
+    if (fit >= rows / part * c->k)
+        return (chunking){rows, c->k};
+    return (chunking){part, VA_MAX(1, VA_MIN(fit, c->k))};
 }
 
 // Only the scores' derivatives need scratch.
@@ -69,17 +74,28 @@ static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
     return chunk.n_rows * chunk.n_vec * c->x[Q].shape[1] * c->attr->seq_len * 4;
 }
 
+// The rows that dk and dv hold; where only one of them is there, its.
+static va_row_range kv_rows(const va_op_call *c) {
+    const int i = va_tensor_present(&c->dx[V]) ? V : K;
+    return op_rows(&c->x[i], c->dx_rows[i]);
+}
+
 // All rows, all vectors.
 static attention_push make_push(const va_op_call *c, int64_t k) {
     const va_op_attr *a = c->attr;
-    uint32_t M = (uint32_t)c->x[Q].shape[0];
     // A window as long as the sequence hides nothing and keeps the shader's sums small.
     int64_t window = a->window < a->seq_len ? a->window : 0;
+    const va_row_range q = op_rows(&c->x[Q], c->dy_rows), kv = kv_rows(c);
     return (attention_push){.T = (uint32_t)a->seq_len,
                             .H = (uint32_t)c->x[Q].shape[1],
                             .G = (uint32_t)c->x[K].shape[1],
                             .D = (uint32_t)c->x[Q].shape[2],
-                            .n_rows = M,
+                            .row0 = (uint32_t)q.first,
+                            .n_rows = (uint32_t)q.count,
+                            .out_row0 = (uint32_t)q.first,
+                            .q_row0 = (uint32_t)q.first,
+                            .kv_row0 = (uint32_t)kv.first,
+                            .end = (uint32_t)(q.first + q.count),
                             .k = (uint32_t)k,
                             .kc = (uint32_t)k,
                             .window = (uint32_t)window,
@@ -101,7 +117,7 @@ static va_status run_apply(const va_op_call *c, attention_push p, uint32_t flags
     return op_run_groups(c, &kernel, (va_slice[]){a, b, out}, &p, (n + LOCAL - 1) / LOCAL);
 }
 
-// out_j (+)= sum_i A_ij B_i
+// out_j (+)= sum_i A_ij B_i, of the keys of one sequence or of all that have tangents
 static va_status run_apply_t(const va_op_call *c, attention_push p, uint32_t flags, va_slice a,
                              va_slice b, va_slice out) {
     static const va_kernel kernel = {.shader = "op/attention.APPLY_T",
@@ -109,6 +125,10 @@ static va_status run_apply_t(const va_op_call *c, attention_push p, uint32_t fla
                                      .write_mask = 1u << 2,
                                      .push_bytes = sizeof(attention_push)};
     p.flags = flags;
+    if (p.kv_row0 != p.q_row0) { // one sequence: every chunk has all its rows
+        p.out_row0 = p.kv_row0;
+        p.n_rows = p.end - p.kv_row0;
+    }
     int64_t n = (int64_t)p.n_rows * p.kc * p.G * p.D;
     return op_run_groups(c, &kernel, (va_slice[]){a, b, out}, &p, (n + LOCAL - 1) / LOCAL);
 }
@@ -137,10 +157,6 @@ static va_slice scratch(const va_op_call *c, const attention_push *p) {
     return va_slice_at(c->scratch, 0, (int64_t)p->n_rows * p->kc * p->H * p->T * 4);
 }
 
-static va_slice tangent(const va_op_call *c, int i) {
-    return op_tangent_slice(c, &c->dx[i], &c->x[i]);
-}
-
 static va_status forward(const va_op_call *c) {
     va_status st = VA_OK;
     va_tensor y;
@@ -159,8 +175,12 @@ static va_status jvp_chunk(const va_op_call *c, const attention_push *p, uint32_
     va_status st = VA_OK;
     va_slice q = op_slice(&c->x[Q]), k = op_slice(&c->x[K]), dp = scratch(c, p);
     uint32_t flags = (live >> Q & 1 ? HAS_DQ : 0) | (live >> K & 1 ? HAS_DK : 0);
-    va_slice bind[] = {
-        q, k, probs(c), flags & HAS_DQ ? tangent(c, Q) : q, flags & HAS_DK ? tangent(c, K) : k, dp};
+    va_slice bind[] = {q,
+                       k,
+                       probs(c),
+                       flags & HAS_DQ ? op_input_tangent(c, Q) : q,
+                       flags & HAS_DK ? op_input_tangent(c, K) : k,
+                       dp};
     VA_TRY(run_scores(c, "op/attention.JVP_SCORES", *p, flags, bind, 6));
     uint32_t add = live >> V & 1 ? ACCUMULATE : 0;
     VA_TRY(run_apply(c, *p, A_BY_VECTOR | add, dp, op_slice(&c->x[V]), dy));
@@ -176,9 +196,9 @@ static va_status vjp_chunk(const va_op_call *c, const attention_push *p, uint32_
     VA_TRY(run_scores(c, "op/attention.VJP_SCORES", *p, 0, bind, 6));
     uint32_t add_q = c->accumulate[Q] ? ACCUMULATE : 0, add_k = c->accumulate[K] ? ACCUMULATE : 0;
     if (live >> Q & 1)
-        VA_TRY(run_apply(c, *p, A_BY_VECTOR | add_q, ds, k, tangent(c, Q)));
+        VA_TRY(run_apply(c, *p, A_BY_VECTOR | add_q, ds, k, op_input_tangent(c, Q)));
     if (live >> K & 1)
-        VA_TRY(run_apply_t(c, *p, A_BY_VECTOR | add_k, ds, q, tangent(c, K)));
+        VA_TRY(run_apply_t(c, *p, A_BY_VECTOR | add_k, ds, q, op_input_tangent(c, K)));
 done:
     return st;
 }
@@ -193,7 +213,7 @@ static va_status for_chunks(const va_op_call *c, uint32_t live, va_slice dy,
     int64_t M = p.n_rows;
     for (int64_t row = 0; row < M; row += size.n_rows)
         for (int64_t k0 = 0; k0 < c->k; k0 += size.n_vec) {
-            p.row0 = (uint32_t)row;
+            p.row0 = p.out_row0 = p.q_row0 + (uint32_t)row;
             p.n_rows = (uint32_t)size.n_rows;
             p.k0 = (uint32_t)k0;
             p.kc = (uint32_t)VA_MIN(size.n_vec, c->k - k0);
@@ -207,12 +227,12 @@ static va_status jvp(const va_op_call *c) {
     va_status st = VA_OK;
     va_tensor y;
     VA_TRY(op_check(c, &va_op_attention, VA_JVP, &y));
-    va_slice dy = op_tangent_slice(c, &c->dy, &y);
+    va_slice dy = op_output_tangent(c, &y);
     uint32_t live = op_live_inputs(c, &va_op_attention);
     if (live == 0)
         return va_gpu_fill(c->gpu, dy, 0);
     if (live >> V & 1)
-        VA_TRY(run_apply(c, make_push(c, c->k), B_BY_VECTOR, probs(c), tangent(c, V), dy));
+        VA_TRY(run_apply(c, make_push(c, c->k), B_BY_VECTOR, probs(c), op_input_tangent(c, V), dy));
     if (live & (1u << Q | 1u << K))
         VA_TRY(for_chunks(c, live, dy, jvp_chunk));
 done:
@@ -224,18 +244,18 @@ static va_status vjp(const va_op_call *c) {
     va_tensor y;
     VA_TRY(op_check(c, &va_op_attention, VA_VJP, &y));
     VA_TRY(op_vjp_frozen(c, &va_op_attention));
-    va_slice dy = op_tangent_slice(c, &c->dy, &y);
+    va_slice dy = op_output_tangent(c, &y);
     uint32_t live = op_live_inputs(c, &va_op_attention);
     if (live & (1u << Q | 1u << K))
         VA_TRY(for_chunks(c, live, dy, vjp_chunk));
     if (live >> V & 1)
         VA_TRY(run_apply_t(c, make_push(c, c->k), B_BY_VECTOR | (c->accumulate[V] ? ACCUMULATE : 0),
-                           probs(c), dy, tangent(c, V)));
+                           probs(c), dy, op_input_tangent(c, V)));
 done:
     return st;
 }
 
-// A pair (i, j) is seen or not: half of T^2, or less with a window.
+// A pair (i, j) is seen or not: half of T^2, or less with a window; some rows see their share of it.
 static va_op_cost cost(const va_op_call *c, va_pass pass) {
     double T = (double)c->attr->seq_len;
     double seen = c->attr->window > 0 ? VA_MIN((double)c->attr->window, T / 2) : T / 2;
@@ -243,6 +263,7 @@ static va_op_cost cost(const va_op_call *c, va_pass pass) {
     if (pass == VA_FORWARD)
         return op_cost(c, &va_op_attention, pass, 2 * dot);
     double n_dot = c->mode == VA_DETACHED ? 1 : 4;
+    dot *= (double)op_rows(&c->x[Q], c->dy_rows).count / (double)c->x[Q].shape[0];
     return op_cost(c, &va_op_attention, pass, n_dot * dot * (double)c->k);
 }
 
@@ -252,6 +273,7 @@ const va_op va_op_attention = {.name = "attention",
                                .detached_in = 1 << V,
                                .keep_exact = 1 << Q | 1 << K | 1 << V | VA_KEEP_AUX,
                                .keep_detached = VA_KEEP_AUX,
+                               .row_flow = VA_ROWS_CAUSAL,
                                .infer = infer,
                                .scratch_bytes = scratch_bytes,
                                .forward = forward,

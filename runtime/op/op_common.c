@@ -116,6 +116,16 @@ static va_status check_scratch(const va_op_call *c, const va_op *op, va_pass pas
                    op->name, (long long)bytes, (long long)c->scratch.size_bytes);
 }
 
+va_row_range op_rows(const va_tensor *t, va_row_range rows) {
+    return rows.count > 0 ? rows : (va_row_range){0, t->shape[0]};
+}
+
+static va_tensor cut_shape(const va_tensor *t, va_row_range rows) {
+    va_tensor cut = *t;
+    cut.shape[0] = op_rows(t, rows).count;
+    return cut;
+}
+
 static va_status check_tangents(const va_op_call *c, const va_op *op, const va_tensor *y) {
     va_status st = VA_OK;
     static const char *const name[VA_OP_MAX_IN] = {"tangent of input 0", "tangent of input 1",
@@ -123,10 +133,13 @@ static va_status check_tangents(const va_op_call *c, const va_op *op, const va_t
     if (c->k < 1)
         return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE, "%s: expected k >= 1, got %lld", op->name,
                        (long long)c->k);
-    VA_TRY(need(c, op, "the output's tangent", &c->dy, y, c->k, false));
-    for (int i = 0; i < op->n_in; i++)
+    const va_tensor dy = cut_shape(y, c->dy_rows);
+    VA_TRY(need(c, op, "the output's tangent", &c->dy, &dy, c->k, false));
+    for (int i = 0; i < op->n_in; i++) {
+        const va_tensor dx = cut_shape(&c->x[i], c->dx_rows[i]);
         if ((op->diff_in >> i & 1) && va_tensor_present(&c->dx[i]))
-            VA_TRY(need(c, op, name[i], &c->dx[i], &c->x[i], c->k, false));
+            VA_TRY(need(c, op, name[i], &c->dx[i], &dx, c->k, false));
+    }
 done:
     return st;
 }
@@ -163,7 +176,7 @@ va_status op_vjp_frozen(const va_op_call *c, const va_op *op) {
     uint32_t live = op_live_inputs(c, op);
     for (int i = 0; i < op->n_in; i++)
         if ((op->diff_in & ~live) >> i & 1 && va_tensor_present(&c->dx[i]) && !c->accumulate[i])
-            VA_TRY(va_gpu_fill(c->gpu, op_tangent_slice(c, &c->dx[i], &c->x[i]), 0));
+            VA_TRY(va_gpu_fill(c->gpu, op_input_tangent(c, i), 0));
 done:
     return st;
 }
@@ -174,6 +187,16 @@ va_slice op_slice(const va_tensor *t) {
 
 va_slice op_tangent_slice(const va_op_call *c, const va_tensor *tangent, const va_tensor *primal) {
     return va_slice_at(tangent->mem, 0, va_tensor_elems(primal) * c->k * 4);
+}
+
+va_slice op_input_tangent(const va_op_call *c, int i) {
+    const va_tensor cut = cut_shape(&c->x[i], c->dx_rows[i]);
+    return op_tangent_slice(c, &c->dx[i], &cut);
+}
+
+va_slice op_output_tangent(const va_op_call *c, const va_tensor *y) {
+    const va_tensor cut = cut_shape(y, c->dy_rows);
+    return op_tangent_slice(c, &c->dy, &cut);
 }
 
 static va_status run(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,

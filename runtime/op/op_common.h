@@ -49,6 +49,11 @@ va_status op_vjp_frozen(const va_op_call *c, const va_op *op);
 // The first size_bytes(t) of t's memory, and those of a tangent of t.
 va_slice op_slice(const va_tensor *t);
 va_slice op_tangent_slice(const va_op_call *c, const va_tensor *tangent, const va_tensor *primal);
+// Those of dx[i], and of dy with y's shape, by the rows that they hold.
+va_slice op_input_tangent(const va_op_call *c, int i);
+va_slice op_output_tangent(const va_op_call *c, const va_tensor *y);
+// The rows that a tangent of t holds: all where rows.count is 0.
+va_row_range op_rows(const va_tensor *t, va_row_range rows);
 
 // Width of the workgroups that reduce a row: on processors one subgroup, where barriers cost
 // nothing.

@@ -17,24 +17,26 @@ int64_t op_dequant_bytes(const va_tensor *w) {
 }
 
 va_status op_dequant_run(const va_op_call *c, const va_tensor *w, int64_t first, int64_t n,
-                         va_slice to) {
-    enum { ITEM = 8 }; // elements of an invocation
+                         va_slice to, bool is_cpu) {
+    enum { ITEM = 8 }; // elements; see the shader
     struct {
-        uint32_t n_items, byte0;
+        uint32_t n_runs, byte0;
     } push;
+    const uint32_t most = va_dtype_block(w->dtype) == 32 ? 4 : 8;
+    const uint32_t run = is_cpu ? most : 1;
     const va_kernel kernel = {.shader = "op/dequant",
                               .n_bind = 2,
                               .write_mask = 1u << 1,
                               .push_bytes = sizeof push,
-                              .n_spec = 1,
-                              .spec = {w->dtype}};
+                              .n_spec = 2,
+                              .spec = {w->dtype, run}};
     const int64_t align = VA_MAX(va_gpu_get_info(c->gpu)->offset_alignment, 4);
     const int64_t row_bytes = op_row_bytes(w), n_elem = n * w->shape[1];
     const int64_t begin = first * row_bytes / align * align, end = (first + n) * row_bytes;
-    push.n_items = (uint32_t)(n_elem / ITEM);
+    push.n_runs = (uint32_t)(n_elem / ITEM / run);
     push.byte0 = (uint32_t)(first * row_bytes - begin);
     return op_run_items(c, &kernel,
                         (va_slice[]){va_slice_at(w->mem, begin, (end - begin + 3) / 4 * 4),
                                      va_slice_at(to, 0, n_elem * ELEM_BYTES)},
-                        &push, push.n_items);
+                        &push, push.n_runs);
 }

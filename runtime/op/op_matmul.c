@@ -217,7 +217,7 @@ static va_status run_quantised_range(const va_op_call *c, const op_matmul *m, in
     op_matmul unpacked = *m;
     unpacked.w = &plain;
     va_slice rows = va_slice_at(m->scratch, rows_at(m->transpose, m->n_rows, n_in), n * n_in * 4);
-    VA_TRY(op_dequant_run(c, m->w, first, n, rows));
+    VA_TRY(op_dequant_run(c, m->w, first, n, rows, is_cpu(va_gpu_get_info(c->gpu))));
     VA_TRY(run_range(c, &unpacked, first, n, rows));
 done:
     return st;

@@ -88,6 +88,8 @@ const va_op va_op_rope = {.name = "rope",
                           .n_in = 2,
                           .diff_in = 1,
                           .detached_in = 1,
+                          .row_flow = VA_ROWS_SAME,
+                          .row_in = 3, // a position is a row of the table
                           .infer = infer,
                           .forward = forward,
                           .jvp = jvp,

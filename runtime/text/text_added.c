@@ -3,9 +3,11 @@
 // The leftmost match wins, and of those the longest; tokens with `normalized` are searched for in
 // the normalised text, the others in the raw text.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
+
+enum { MAX_CONTENT = 4096 }; // each place of a text is compared with so many bytes at most
 
 static const char *const added_keys[] = {"id",     "content",    "single_word", "lstrip",
                                          "rstrip", "normalized", "special",     NULL};
@@ -61,6 +63,7 @@ static int32_t trie_longest(const text_trie *trie, const char *s, int64_t n, int
 static va_status normalise_content(va_tokenizer *tok, text_str *s) {
     va_status st = VA_OK;
     text_buf b = {0};
+    text_budget_set(tok, s->n);
     VA_TRY(text_buf_put(tok, &b, s->s, s->n, (text_span){0, 0}));
     text_piece p = text_buf_piece(&b);
     VA_TRY(text_normalize(tok, &p));
@@ -88,8 +91,6 @@ static va_status read_token(va_tokenizer *tok, const va_json *v, text_added_toke
     VA_TRY(text_get_bool(tok, v, where, "normalized", !special, &t->normalized));
     if (special)
         tok->vocab.flags[t->id] |= TEXT_IS_SPECIAL;
-    if (t->normalized)
-        VA_TRY(normalise_content(tok, &t->content));
 done:
     return st;
 }
@@ -97,8 +98,16 @@ done:
 va_status text_added_index(va_tokenizer *tok) {
     va_status st = VA_OK;
     int64_t n = tok->n_added, raw_bytes = 0, normalized_bytes = 0;
-    for (int64_t i = 0; i < n; i++)
-        *(tok->added[i].normalized ? &normalized_bytes : &raw_bytes) += tok->added[i].content.n;
+    for (int64_t i = 0; i < n; i++) {
+        text_added_token *t = &tok->added[i];
+        if (t->content.n > MAX_CONTENT)
+            return va_fail(tok->ctx, VA_ERR_FORMAT,
+                           "%s: added token '%.40s...': expected at most %d bytes, got %lld",
+                           tok->path, t->content.s, MAX_CONTENT, (long long)t->content.n);
+        if (t->normalized)
+            VA_TRY(normalise_content(tok, &t->content));
+        *(t->normalized ? &normalized_bytes : &raw_bytes) += t->content.n;
+    }
     VA_TRY(text_pairs_init(tok, &tok->added_by_id, n));
     VA_TRY(trie_init(tok, &tok->raw_trie, raw_bytes));
     VA_TRY(trie_init(tok, &tok->normalized_trie, normalized_bytes));
@@ -140,8 +149,9 @@ static bool stands_alone(const text_piece *p, int64_t begin, int64_t end) {
 }
 
 // Takes in the white space beside [*begin, *end) that the token asks for, not before `taken`.
-static void widen(const text_piece *p, const text_added_token *t, int64_t taken, int64_t *begin,
-                  int64_t *end) {
+// blank: white space that was passed before, which tokens of white space come upon again.
+static void widen(const text_piece *p, const text_added_token *t, int64_t taken, text_span *blank,
+                  int64_t *begin, int64_t *end) {
     int64_t len;
     while (t->lstrip && *begin > taken) {
         int64_t i = last_char(p->s, *begin);
@@ -149,14 +159,21 @@ static void widen(const text_piece *p, const text_added_token *t, int64_t taken,
             break;
         *begin = VA_MAX(i, taken);
     }
-    while (t->rstrip && *end < p->n && text_is_space(text_char_at(p->s + *end, p->n - *end, &len)))
+    if (!t->rstrip)
+        return;
+    int64_t from = *end;
+    if (from >= blank->begin && from < blank->end)
+        *end = blank->end;
+    while (*end < p->n && text_is_space(text_char_at(p->s + *end, p->n - *end, &len)))
         *end += len;
+    *blank = (text_span){from, *end};
 }
 
 va_status text_find_added(va_tokenizer *tok, const text_trie *trie, const text_piece *p,
                           text_pieces *out) {
     va_status st = VA_OK;
     int64_t taken = 0, len = 0;
+    text_span blank = {0, 0};
     for (int64_t i = 0; i < p->n;) {
         int32_t k = trie_longest(trie, p->s + i, p->n - i, &len);
         if (k < 0) {
@@ -168,7 +185,7 @@ va_status text_find_added(va_tokenizer *tok, const text_trie *trie, const text_p
         i = end;
         if (t->single_word && !stands_alone(p, begin, end))
             continue;
-        widen(p, t, taken, &begin, &end);
+        widen(p, t, taken, &blank, &begin, &end);
         if (taken < begin)
             VA_TRY(text_pieces_push(tok, out, text_slice(p, taken, begin)));
         text_piece found = text_slice(p, begin, end);

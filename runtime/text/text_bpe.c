@@ -5,7 +5,7 @@
 // Kudo, Richardson 2018), when the two make a piece of the vocabulary. Symbols are a linked list
 // and candidate pairs a heap, so a word of n characters takes O(n log n); entries of the heap that
 // the list has outrun are dropped when met. SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 //
 // Each step maps a list of strings to a list of strings; what is left is joined.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 #include <utf8proc.h>
@@ -92,8 +92,9 @@ va_status text_decoder_read(va_tokenizer *tok, const va_json *v) {
 
 // A copy in scratch.
 static va_status keep(va_tokenizer *tok, const va_strbuf *b, text_str *out) {
-    if (b->failed)
-        return text_out_of_memory(tok);
+    va_status st = b->failed ? text_out_of_memory(tok) : text_budget_take(tok, b->len);
+    if (st != VA_OK)
+        return st;
     out->s = va_arena_strndup(tok->scratch, b->data ? b->data : "", b->len);
     out->n = b->len;
     return out->s ? VA_OK : text_out_of_memory(tok);
@@ -108,6 +109,7 @@ static va_status replace(va_tokenizer *tok, const text_decoder *d, text_str *t) 
     if (n == 0 || (n == 1 && !m[0].is_match))
         goto done;
     for (int64_t i = 0; i < n; i++) {
+        VA_TRY(text_budget_take(tok, m[i].is_match ? d->content.n : 0));
         if (m[i].is_match)
             va_strbuf_append(&b, d->content.s, d->content.n);
         else

@@ -2,9 +2,9 @@
 // (SentencePiece BPE).
 //
 // Semantics as in llama.cpp with special tokens parsed: control, unknown and user-defined tokens
-// are found in the raw text first; "llama" puts a space before every stretch between them.
+// are found first; "llama" puts a space before every stretch between them.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,6 +18,7 @@ typedef struct source {
     va_tokenizer *tok;
     const va_gguf *g;
     const va_gguf_value *tokens, *types, *scores, *merges; // NULL when absent
+    bool user_normalized; // user-defined tokens are found once spaces are U+2581
 } source;
 
 static va_status wrong(const source *s, const char *key, const char *expected,
@@ -34,7 +35,7 @@ static va_status get_bool(const source *s, const char *key, bool when_absent, bo
     return !v || va_gguf_as_bool(v, out) ? VA_OK : wrong(s, key, "a BOOL", v);
 }
 
-// -1: when absent it is `when_absent`, which is -1 or an id.
+// -1: there is none. when_absent: -1 or the id that llama.cpp assumes.
 static va_status get_id(const source *s, const char *key, int64_t when_absent, int32_t *out) {
     const va_gguf_value *v = va_gguf_get(s->g, key);
     int64_t id = when_absent;
@@ -159,7 +160,9 @@ static va_status read_added(const source *s) {
         VA_TRY(type_of(s, id, &type));
         if (tok->vocab.token[id].s && is_found_first(type))
             tok->added[n++] =
-                (text_added_token){.content = tok->vocab.token[id], .id = (int32_t)id};
+                (text_added_token){.content = tok->vocab.token[id],
+                                   .id = (int32_t)id,
+                                   .normalized = s->user_normalized && type == TYPE_USER_DEFINED};
     }
     VA_TRY(text_added_index(tok));
 done:
@@ -230,9 +233,29 @@ done:
     return st;
 }
 
-static va_status read_llama(const source *s) {
-    static const char SPACE[] = "\xE2\x96\x81"; // U+2581
-    const text_str space = {" ", 1}, escaped = {SPACE, 3};
+// Spaces are U+2581 in the pieces; prefix: one comes before every stretch of text.
+static va_status add_llama_steps(va_tokenizer *tok, bool prefix) {
+    const text_str space = {" ", 1}, escaped = {"\xE2\x96\x81", 3};
+    const text_norm prepend = {.kind = TEXT_NORM_PREPEND, .content = escaped};
+    const text_norm escape = {
+        .kind = TEXT_NORM_REPLACE, .pattern.literal = space, .content = escaped};
+    const text_decoder unescape = {
+        .kind = TEXT_DECODE_REPLACE, .pattern.literal = escaped, .content = space};
+    const text_decoder strip = {.kind = TEXT_DECODE_STRIP, .content = space, .start = 1};
+    va_status st = VA_OK;
+    if (prefix)
+        VA_TRY(text_norm_add(tok, prepend));
+    VA_TRY(text_norm_add(tok, escape));
+    VA_TRY(text_decoder_add(tok, unescape));
+    VA_TRY(text_decoder_add(tok, (text_decoder){.kind = TEXT_DECODE_BYTE_FALLBACK}));
+    VA_TRY(text_decoder_add(tok, (text_decoder){.kind = TEXT_DECODE_FUSE}));
+    if (prefix)
+        VA_TRY(text_decoder_add(tok, strip));
+done:
+    return st;
+}
+
+static va_status read_llama(source *s) {
     va_status st = VA_OK;
     va_tokenizer *tok = s->tok;
     bool prefix, squeeze;
@@ -242,18 +265,8 @@ static va_status read_llama(const source *s) {
     if (squeeze || va_gguf_get(s->g, KEY("precompiled_charsmap")))
         return va_fail(tok->ctx, VA_ERR_UNSUPPORTED, "%s: %s is not supported", tok->path,
                        squeeze ? KEY("remove_extra_whitespaces") : KEY("precompiled_charsmap"));
-    if (prefix)
-        VA_TRY(text_norm_add(tok, (text_norm){.kind = TEXT_NORM_PREPEND, .content = escaped}));
-    VA_TRY(text_norm_add(
-        tok, (text_norm){.kind = TEXT_NORM_REPLACE, .pattern.literal = space, .content = escaped}));
-    VA_TRY(text_decoder_add(
-        tok,
-        (text_decoder){.kind = TEXT_DECODE_REPLACE, .pattern.literal = escaped, .content = space}));
-    VA_TRY(text_decoder_add(tok, (text_decoder){.kind = TEXT_DECODE_BYTE_FALLBACK}));
-    VA_TRY(text_decoder_add(tok, (text_decoder){.kind = TEXT_DECODE_FUSE}));
-    if (prefix)
-        VA_TRY(text_decoder_add(
-            tok, (text_decoder){.kind = TEXT_DECODE_STRIP, .content = space, .start = 1}));
+    VA_TRY(add_llama_steps(tok, prefix));
+    s->user_normalized = !prefix; // as sentencepiece; llama.cpp gives the text behind one a prefix
     VA_TRY(read_scores(s));
     VA_TRY(get_id(s, KEY("unknown_token_id"), 0, &unk));
     tok->bpe.byte_fallback = true;

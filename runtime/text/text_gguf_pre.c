@@ -3,7 +3,7 @@
 // A GGUF file names the pre-tokenizer only; the expressions are those of the models' own
 // tokenizer.json files, and who uses which is as in llama.cpp.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 

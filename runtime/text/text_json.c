@@ -1,6 +1,6 @@
 // text_json.c: reading the parts of tokenizer.json, with messages that name the place.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 
@@ -66,9 +66,11 @@ va_status text_get_string(va_tokenizer *tok, const va_json *obj, const char *whe
     return out->s ? VA_OK : text_out_of_memory(tok);
 }
 
-va_status text_each_step(va_tokenizer *tok, const va_json *v, const char *list_key,
-                         const char *where, text_step_fn fn) {
+static va_status each_step(va_tokenizer *tok, const va_json *v, const char *list_key,
+                           const char *where, int depth, text_step_fn fn) {
+    enum { MAX_DEPTH = 8 }; // real files have one or two
     va_status st = VA_OK;
+    va_strbuf place = {0};
     if (!v || va_json_is_null(v))
         return VA_OK;
     if (!va_json_is_object(v))
@@ -80,6 +82,8 @@ va_status text_each_step(va_tokenizer *tok, const va_json *v, const char *list_k
                        where, type_json ? va_json_type(type_json) : "nothing");
     if (strcmp(type, "Sequence") != 0)
         return fn(tok, v, type, where);
+    if (depth == MAX_DEPTH)
+        return text_unknown(tok, where, "more than 8 sequences within each other", "8");
     const char *const keys[] = {"type", list_key, NULL};
     VA_TRY(text_check_keys(tok, v, where, keys));
     const va_json *list = va_json_get(v, list_key);
@@ -88,13 +92,20 @@ va_status text_each_step(va_tokenizer *tok, const va_json *v, const char *list_k
                        where, list_key, list ? va_json_type(list) : "nothing");
     int64_t i = 0;
     for (const va_json *item = va_json_first(list); item; item = va_json_next(item), i++) {
-        char *place = va_arena_printf(tok->arena, "%s.%s[%lld]", where, list_key, (long long)i);
-        if (!place)
-            return text_out_of_memory(tok);
+        place.len = 0;
+        va_strbuf_printf(&place, "%s.%s[%lld]", where, list_key, (long long)i);
+        if (place.failed)
+            VA_TRY(text_out_of_memory(tok));
         if (va_json_is_null(item))
-            return text_wrong_type(tok, place, "an object", item);
-        VA_TRY(text_each_step(tok, item, list_key, place, fn));
+            VA_TRY(text_wrong_type(tok, place.data, "an object", item));
+        VA_TRY(each_step(tok, item, list_key, place.data, depth + 1, fn));
     }
 done:
+    va_strbuf_free(&place);
     return st;
+}
+
+va_status text_each_step(va_tokenizer *tok, const va_json *v, const char *list_key,
+                         const char *where, text_step_fn fn) {
+    return each_step(tok, v, list_key, where, 0, fn);
 }

@@ -1,6 +1,6 @@
 // text_merges.c: the table of merges: (left id, right id) -> (rank, joined id).
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 

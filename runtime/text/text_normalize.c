@@ -1,6 +1,6 @@
 // text_normalize.c: the normalizers.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 #include <utf8proc.h>

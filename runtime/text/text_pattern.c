@@ -1,9 +1,10 @@
 // text_pattern.c: what is searched for: literal strings and regular expressions.
 //
 // tokenizer.json's expressions are written for Oniguruma. PCRE2 reads them alike when told that
-// ^ and $ are of lines and that a newline is \n; what the two read differently is refused.
+// ^ and $ are of lines and that a newline is \n; what the two read differently is refused. How long
+// a match may backtrack, and on how much memory, grows with the text and no faster.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -13,14 +14,48 @@
 struct text_regex {
     pcre2_code *code;
     pcre2_match_data *data;
+    pcre2_match_context *limits;
 };
 
 void text_pattern_free(text_pattern *p) {
     if (!p->regex)
         return;
+    pcre2_match_context_free(p->regex->limits);
     pcre2_match_data_free(p->regex->data);
     pcre2_code_free(p->regex->code);
     p->regex = NULL; // arena-owned
+}
+
+// White space as Oniguruma has it: to PCRE2, \s also means U+180E, which is none since Unicode 6.3.
+#define SPACE                                                                                      \
+    "\\x09-\\x0D\\x20\\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}\\x{2028}\\x{2029}\\x{202F}"        \
+    "\\x{205F}\\x{3000}"
+
+// Writes the expression with \s and \S spelt out.
+static void spell_spaces(const char *re, va_strbuf *out) {
+    bool in_class = false;
+    for (const char *c = re; *c; c++) {
+        if (*c == '\\' && c[1]) {
+            c++;
+            if (*c == 's')
+                va_strbuf_puts(out, in_class ? SPACE : "[" SPACE "]");
+            else if (*c == 'S')
+                va_strbuf_puts(out, in_class ? "\\S\\x{180E}" : "[^" SPACE "]");
+            else
+                va_strbuf_append(out, c - 1, 2);
+            continue;
+        }
+        va_strbuf_append(out, c, 1);
+        if (in_class) {
+            in_class = *c != ']';
+        } else if (*c == '[') {
+            in_class = true;
+            if (c[1] == '^')
+                va_strbuf_append(out, ++c, 1);
+            if (c[1] == ']') // literal there
+                va_strbuf_append(out, ++c, 1);
+        }
+    }
 }
 
 va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const char *where,
@@ -28,15 +63,18 @@ va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const 
     va_status st = VA_OK;
     int code = 0;
     PCRE2_SIZE at = 0;
+    va_strbuf spelt = {0};
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     VA_TRY_ALLOC(tok->ctx, p->regex, VA_NEW(tok->arena, text_regex));
-    if (!context) {
+    spell_spaces(expression, &spelt);
+    if (!context || spelt.failed || !spelt.data) {
         st = text_out_of_memory(tok);
         goto done;
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    p->regex->code = pcre2_compile((PCRE2_SPTR)expression, PCRE2_ZERO_TERMINATED,
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &code, &at, context);
+    const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    p->regex->code = pcre2_compile((PCRE2_SPTR)spelt.data, (PCRE2_SIZE)spelt.len, options, &code,
+                                   &at, context);
     if (!p->regex->code) {
         PCRE2_UCHAR text[256];
         pcre2_get_error_message(code, text, sizeof text);
@@ -45,10 +83,12 @@ va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const 
         goto done;
     }
     p->regex->data = pcre2_match_data_create_from_pattern(p->regex->code, NULL);
-    if (!p->regex->data)
+    p->regex->limits = pcre2_match_context_create(NULL);
+    if (!p->regex->data || !p->regex->limits)
         st = text_out_of_memory(tok);
 done:
     pcre2_compile_context_free(context);
+    va_strbuf_free(&spelt);
     return st;
 }
 
@@ -59,7 +99,7 @@ static const char *engine_difference(const char *re) {
         if (*c == '\\') {
             if (!*++c)
                 return NULL;
-            if (strchr("wWbBhHRXKGQEZNOyYgk", *c))
+            if (strchr("wWbBhHRXKGQEZNOyYgkC", *c))
                 return c - 1;
             const char *brace = c[1] == '{' && strchr("pPx", *c) ? strchr(c, '}') : NULL;
             c = brace ? brace : c; // its braces are no interval
@@ -112,6 +152,15 @@ done:
     return st;
 }
 
+// What one match may cost on n bytes: far more than an expression needs that splits text in words,
+// far less than PCRE2's own limits, which allow minutes and gigabytes.
+static void set_limits(const text_pattern *p, int64_t n) {
+    int64_t steps = VA_MIN(n, UINT32_MAX / 32) * 16 + 10000;
+    int64_t heap_kib = VA_MIN(n, UINT32_MAX / 2) / 4 + 64 * 1024;
+    pcre2_set_match_limit(p->regex->limits, (uint32_t)steps);
+    pcre2_set_heap_limit(p->regex->limits, (uint32_t)heap_kib);
+}
+
 // The next match from `from` on. 1 found, 0 none, negative: PCRE2's error.
 static int next_match(const text_pattern *p, const char *s, int64_t n, int64_t from, int64_t *begin,
                       int64_t *end) {
@@ -126,7 +175,7 @@ static int next_match(const text_pattern *p, const char *s, int64_t n, int64_t f
         return 1;
     }
     int rc = pcre2_match(p->regex->code, (PCRE2_SPTR)s, (PCRE2_SIZE)n, (PCRE2_SIZE)from,
-                         PCRE2_NO_UTF_CHECK, p->regex->data, NULL);
+                         PCRE2_NO_UTF_CHECK, p->regex->data, p->regex->limits);
     if (rc < 0)
         return rc == PCRE2_ERROR_NOMATCH ? 0 : rc;
     const PCRE2_SIZE *where = pcre2_get_ovector_pointer(p->regex->data);
@@ -157,6 +206,8 @@ va_status text_pattern_find(va_tokenizer *tok, const text_pattern *p, const char
     int64_t cap = 0, covered = 0, from = 0, last_end = -1;
     *matches = NULL;
     *n_match = 0;
+    if (p->regex)
+        set_limits(p, n);
     while (from <= n) {
         int64_t begin = 0, end = 0;
         int rc = next_match(p, s, n, from, &begin, &end);

@@ -10,12 +10,25 @@ va_status text_out_of_memory(va_tokenizer *tok) {
     return va_fail(tok->ctx, VA_ERR_MEMORY, "%s: out of host memory", tok->path);
 }
 
+// Steps that enlarge a text (Replace, Prepend, ByteLevel) multiply: 64 of them, each by ten, would
+// make 10^64 bytes of one. Real ones write each byte a few times over in all.
+void text_budget_set(va_tokenizer *tok, int64_t n) {
+    tok->budget = VA_MIN(n, INT64_MAX / 512) * 256 + (64 << 10);
+}
+
+va_status text_budget_take(va_tokenizer *tok, int64_t n) {
+    if (n > tok->budget)
+        return va_fail(tok->ctx, VA_ERR_FORMAT,
+                       "%s: the tokenizer's steps enlarge the text more than 256 times", tok->path);
+    tok->budget -= n;
+    return VA_OK;
+}
+
 static va_status reserve(va_tokenizer *tok, text_buf *b, int64_t n) {
-    int64_t need;
-    if (!va_add_i64(b->n, n, &need))
-        return text_out_of_memory(tok);
-    if (need <= b->cap)
-        return VA_OK;
+    va_status st = text_budget_take(tok, n);
+    int64_t need = b->n + n; // the budget bounds both
+    if (st != VA_OK || need <= b->cap)
+        return st;
     int64_t cap = VA_MAX(need, VA_MAX(2 * b->cap, 32));
     char *s = VA_NEW_ARRAY(tok->scratch, char, cap);
     text_span *at = VA_NEW_ARRAY(tok->scratch, text_span, cap);

@@ -1,6 +1,6 @@
 // text_split.c: the pre-tokenizers, which cut text into what BPE sees as words.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 
@@ -16,8 +16,6 @@ static const char whitespace_regex[] = "[" WORD_CLASS "]+|[^\\s" WORD_CLASS "]+"
 static const char space_regex[] = "\\s";
 static const char digit_regex[] = "\\p{N}";
 static const char punctuation_regex[] = "[\\p{P}$+<=>^`|~]"; // and ASCII's symbols
-// The expression of GPT-2 (Radford et al. 2019), which ByteLevel implies.
-static const char gpt2_regex[] = TEXT_GPT2_REGEX;
 
 static const char *const split_keys[] = {"type", "pattern", "behavior", "invert", NULL};
 static const char *const metaspace_keys[] = {
@@ -94,7 +92,7 @@ static va_status read_bytes(va_tokenizer *tok, const va_json *v, const char *whe
     VA_TRY(text_get_bool(tok, v, where, "use_regex", true, &s->split));
     s->prepend = prefix ? TEXT_ALWAYS : TEXT_NEVER;
     if (s->split)
-        VA_TRY(text_pattern_compile(tok, gpt2_regex, where, &s->pattern));
+        VA_TRY(text_pattern_compile(tok, TEXT_GPT2_REGEX, where, &s->pattern));
 done:
     return st;
 }

@@ -1,6 +1,6 @@
 // text_vocab.c: hash tables, and the vocabulary: model.vocab and added_tokens.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // tokenizer.c: loading a tokenizer.json, and the way of a text through it.
 // SPDX-License-Identifier: Apache-2.0
-#include "text_priv.h"
+#include "text_read.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -173,6 +173,7 @@ va_status va_tokenizer_encode(va_tokenizer *tok, va_arena *arena, const char *te
     int64_t n_body;
     *tokens = NULL;
     *n = 0;
+    text_budget_set(tok, size);
     VA_TRY(input_piece(tok, text, size, &whole));
     VA_TRY(cut_added(tok, &whole, &pieces));
     VA_TRY(text_split_pieces(tok, &pieces));
@@ -213,7 +214,7 @@ va_status va_tokenizer_decode(va_tokenizer *tok, va_arena *arena, const int32_t 
     va_status st = VA_OK;
     va_strbuf out = {0};
     text_str *list;
-    int64_t kept = 0;
+    int64_t kept = 0, n_bytes = 0;
     *text = NULL;
     VA_TRY_ALLOC(tok->ctx, list, VA_NEW_ARRAY(tok->scratch, text_str, n));
     for (int64_t i = 0; i < n; i++) {
@@ -222,9 +223,12 @@ va_status va_tokenizer_decode(va_tokenizer *tok, va_arena *arena, const int32_t 
                          tok->path, (int)ids[i], (long long)i);
             goto done;
         }
-        if (!skip_special || !va_tokenizer_is_special(tok, ids[i]))
-            list[kept++] = decoder_input(tok, ids[i]);
+        if (skip_special && va_tokenizer_is_special(tok, ids[i]))
+            continue;
+        list[kept] = decoder_input(tok, ids[i]);
+        n_bytes += list[kept++].n;
     }
+    text_budget_set(tok, n_bytes);
     VA_TRY(text_decode_tokens(tok, list, kept, &out));
     if (out.len > 0 && memchr(out.data, 0, (size_t)out.len)) {
         st = va_fail(tok->ctx, VA_ERR_FORMAT, "%s: the ids decode to text with a NUL character",

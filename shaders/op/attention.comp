@@ -7,7 +7,8 @@
 // APPLY       out_i[h] = sum_j A_ij[h] B_j[g]          o = P v, do = dP v + P dv, dq = dS k
 // APPLY_T     out_j[g] = sum_h sum_i A_ij[h] B_i[h]    dv = P' do, dk = dS' q
 // cap(s) = c tanh(s/c), cap' = 1 - tanh(s/c)^2, s the score itself; c = 0: none.
-// Rows row0.. and vectors k0..k0+kc-1 are done at once; scratch is [rows, kc, H, T].
+// Rows row0.. and vectors k0..k0+kc-1 are done at once; scratch is [rows, kc, H, T]. Tangents hold
+// rows q_row0..end-1 (of q and o) and kv_row0..end-1 (of k and v).
 // variants: PROBS JVP_SCORES VJP_SCORES APPLY APPLY_T
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
@@ -22,6 +23,7 @@ layout(push_constant) uniform Push
     uint row0, n_rows, k, k0, kc, window;
     float scale, cap;
     uint flags; // below
+    uint out_row0, q_row0, kv_row0, end;
 };
 #define HAS_DQ 1u
 #define HAS_DK 2u
@@ -114,12 +116,13 @@ layout(set = 0, binding = 5) buffer DP { float dp[]; };
 float score_tangent(uint m, uint mj, uint h, uint g, uint kk)
 {
     uint q_at = (m * H + h) * D, k_at = (mj * G + g) * D;
-    uint dq_at = ((m * k + kk) * H + h) * D, dk_at = ((mj * k + kk) * G + g) * D;
+    uint dq_at = (((m - q_row0) * k + kk) * H + h) * D;
+    uint dk_at = (((mj - kv_row0) * k + kk) * G + g) * D;
     float s = 0;
     if (flag(HAS_DQ))
         for (uint d = 0; d < D; d++)
             s = fma(dq[dq_at + d], key[k_at + d], s);
-    if (flag(HAS_DK))
+    if (flag(HAS_DK) && mj >= kv_row0)
         for (uint d = 0; d < D; d++)
             s = fma(q[q_at + d], dk[dk_at + d], s);
     return s * scale * cap_slope(q_at, k_at);
@@ -136,7 +139,7 @@ layout(set = 0, binding = 5) buffer DS { float dp[]; };
 
 float score_tangent(uint m, uint mj, uint h, uint g, uint kk)
 {
-    uint o_at = ((m * k + kk) * H + h) * D, v_at = (mj * G + g) * D;
+    uint o_at = (((m - q_row0) * k + kk) * H + h) * D, v_at = (mj * G + g) * D;
     float s = 0;
     for (uint d = 0; d < D; d++)
         s = fma(d_o[o_at + d], value[v_at + d], s);
@@ -187,35 +190,41 @@ uint a_index(uint m, uint kk, uint h, uint j)
     return (m * H + h) * T + j;
 }
 
-uint b_index(uint m, uint kk, uint n_head, uint h, uint d)
+// first: row of B's tangents at which they begin.
+uint b_index(uint m, uint kk, uint n_head, uint h, uint d, uint first)
 {
     if (flag(B_BY_VECTOR))
-        m = m * k + kk;
+        m = (m - first) * k + kk;
     return (m * n_head + h) * D + d;
 }
 
 void main()
 {
 #ifdef APPLY
-    uint n_head = H;
+    uint n_head = H, out_first = q_row0;
 #else
-    uint n_head = G;
+    uint n_head = G, out_first = kv_row0;
 #endif
-    uint item = item_index(); // (m - row0, kk - k0, head, d)
+    uint item = item_index(); // (m - out_row0, kk - k0, head, d)
     if (item >= n_rows * kc * n_head * D)
         return;
     uint d = item % D, head = item / D % n_head, kk = k0 + item / (D * n_head) % kc;
-    uint m = row0 + item / (D * n_head * kc), pos = m % T, base = m - pos;
+    uint m = out_row0 + item / (D * n_head * kc), pos = m % T, base = m - pos;
     float sum = 0;
 #ifdef APPLY
-    for (uint j = first_key(pos); j <= pos; j++)
-        sum = fma(a[a_index(m, kk, head, j)], b[b_index(base + j, kk, G, head / (H / G), d)], sum);
+    uint low = first_key(pos);
+    if (flag(B_BY_VECTOR) && base + low < kv_row0) // the tangents of earlier keys are zero
+        low = kv_row0 - base;
+    for (uint j = low; j <= pos; j++)
+        sum = fma(a[a_index(m, kk, head, j)],
+                  b[b_index(base + j, kk, G, head / (H / G), d, kv_row0)], sum);
 #else
     for (uint h = head * (H / G); h < (head + 1) * (H / G); h++)
-        for (uint i = pos; i < end_row(pos); i++)
-            sum = fma(a[a_index(base + i, kk, h, pos)], b[b_index(base + i, kk, H, h, d)], sum);
+        for (uint i = max(base + pos, q_row0) - base; i < min(end_row(pos), end - base); i++)
+            sum = fma(a[a_index(base + i, kk, h, pos)], b[b_index(base + i, kk, H, h, d, q_row0)],
+                      sum);
 #endif
-    uint at = ((m * k + kk) * n_head + head) * D + d;
+    uint at = (((m - out_first) * k + kk) * n_head + head) * D + d;
     if (flag(ACCUMULATE))
         sum += result[at];
     result[at] = sum;

@@ -1,7 +1,9 @@
 #version 450
 // dequant.comp: quantised blocks to f32, bit for bit as runtime/io/dequant.c, where the formats stand.
 // Blocks are of any even number of bytes and begin at byte0 of the binding, itself even. An
-// invocation makes two runs of four elements out of the words that share their codes' bytes.
+// item is two runs of four elements, whose codes share their words; RUN items that follow each other
+// share scales and an invocation: on processors, where every load costs each lane some 20 cycles, as
+// many as there are, on GPUs one, so that neighbours write next to each other.
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
 #define LOCAL 256
@@ -14,12 +16,14 @@ layout(constant_id = 0) const uint DTYPE = 15; // values of va_dtype
 #define Q5_K 18u
 #define Q6_K 19u
 
+layout(constant_id = 1) const uint RUN = 1; // divides 4 (Q8_0, Q4_0) or 8
+
 layout(local_size_x = LOCAL) in;
 layout(set = 0, binding = 0) readonly buffer Words { uint words[]; };
 layout(set = 0, binding = 1) writeonly buffer Y { vec4 y[]; };
 layout(push_constant) uniform Push
 {
-    uint n_items; // eighths of the elements
+    uint n_runs; // of RUN items
     uint byte0;
 };
 
@@ -62,11 +66,6 @@ vec4 signed_bytes(uint word)
                 bitfieldExtract(w, 24, 8));
 }
 
-float signed_byte(uint at)
-{
-    return float(bitfieldExtract(int(words[at / 4]), int(at % 4 * 8), 8));
-}
-
 void store(uint element, vec4 v)
 {
     y[element / 4] = v;
@@ -74,23 +73,27 @@ void store(uint element, vec4 v)
 
 // -- blocks of 32: a scale, then the codes -------------------------------------------------------
 
-void item_q8_0(uint at, uint item, uint element)
+void run_q8_0(uint at, uint item, uint element)
 {
     float d = from_half(half_at(at));
-    precise vec4 low = d * signed_bytes(word_at(at + 2 + item * 8));
-    precise vec4 high = d * signed_bytes(word_at(at + 6 + item * 8));
-    store(element + item * 8, low);
-    store(element + item * 8 + 4, high);
+    for (uint end = item + RUN; item < end; item++) {
+        precise vec4 low = d * signed_bytes(word_at(at + 2 + item * 8));
+        precise vec4 high = d * signed_bytes(word_at(at + 6 + item * 8));
+        store(element + item * 8, low);
+        store(element + item * 8 + 4, high);
+    }
 }
 
-void item_q4_0(uint at, uint item, uint element)
+void run_q4_0(uint at, uint item, uint element)
 {
     float d = from_half(half_at(at));
-    uint codes = word_at(at + 2 + item * 4);
-    precise vec4 low = d * (vec4(bits_of(codes, 0, 4)) - 8.0);
-    precise vec4 high = d * (vec4(bits_of(codes, 4, 4)) - 8.0);
-    store(element + item * 4, low);
-    store(element + item * 4 + 16, high);
+    for (uint end = item + RUN; item < end; item++) {
+        uint codes = word_at(at + 2 + item * 4);
+        precise vec4 low = d * (vec4(bits_of(codes, 0, 4)) - 8.0);
+        precise vec4 high = d * (vec4(bits_of(codes, 4, 4)) - 8.0);
+        store(element + item * 4, low);
+        store(element + item * 4 + 16, high);
+    }
 }
 
 // -- blocks of 256 -------------------------------------------------------------------------------
@@ -111,47 +114,53 @@ void scales_of(uint at, uint j, out vec2 first, out vec2 second)
 }
 
 // Q4_K, Q5_K: 32 words of codes; the low nibbles are of pair j, the high ones of pair j + 1.
-void item_pairs(uint at, uint item, uint element)
+void run_pairs(uint at, uint item, uint element)
 {
     uint j = item / 8 * 2, head = word_at(at);
     vec2 d = vec2(from_half(head & 0xffffu), from_half(head >> 16)), first, second;
-    uint codes = word_at(at + (DTYPE == Q4_K ? 16 : 48) + item * 4);
-    uvec4 low = bits_of(codes, 0, 4), high = bits_of(codes, 4, 4);
-    if (DTYPE == Q5_K) {
-        uint fifth = word_at(at + 16 + item % 8 * 4) >> j;
-        low |= bits_of(fifth, 0, 1) << 4;
-        high |= bits_of(fifth, 1, 1) << 4;
-    }
     scales_of(at + 4, j, first, second);
-    precise vec2 dm = d * first;
-    precise vec4 product = dm.x * vec4(low);
-    precise vec4 value = product - dm.y;
-    store(element + j * 32 + item % 8 * 4, value);
-    dm = d * second;
-    product = dm.x * vec4(high);
-    value = product - dm.y;
-    store(element + j * 32 + 32 + item % 8 * 4, value);
+    precise vec2 low_dm = d * first, high_dm = d * second;
+    for (uint end = item + RUN; item < end; item++) {
+        uint codes = word_at(at + (DTYPE == Q4_K ? 16 : 48) + item * 4);
+        uvec4 low = bits_of(codes, 0, 4), high = bits_of(codes, 4, 4);
+        if (DTYPE == Q5_K) {
+            uint fifth = word_at(at + 16 + item % 8 * 4) >> j;
+            low |= bits_of(fifth, 0, 1) << 4;
+            high |= bits_of(fifth, 1, 1) << 4;
+        }
+        precise vec4 product = low_dm.x * vec4(low), value = product - low_dm.y;
+        store(element + j * 32 + item % 8 * 4, value);
+        product = high_dm.x * vec4(high);
+        value = product - high_dm.y;
+        store(element + j * 32 + 32 + item % 8 * 4, value);
+    }
 }
 
-// Two halves of 16 words of low nibbles each; their high bits are in 8 words, two bits a run.
-void item_q6_k(uint at, uint item, uint element)
+// Two halves of 16 words of low nibbles each; their high bits are in 8 words, two bits a run of 32
+// elements, and each such run has two scales.
+void run_q6_k(uint at, uint item, uint element)
 {
-    uint part = item / 16, run = item % 16 / 8, i = item % 8 * 4;
-    uint codes = word_at(at + item * 4), top = word_at(at + 128 + part * 32 + i) >> (run * 2);
+    uint part = item / 16, first = part * 4 + item % 16 / 8;
     float d = from_half(half_at(at + 208));
-    uint scale = at + 192 + (part * 4 + run) * 2 + i / 16;
-    precise float ds = d * signed_byte(scale);
-    precise vec4 value = ds * (vec4(bits_of(codes, 0, 4) | bits_of(top, 0, 2) << 4) - 32.0);
-    store(element + (part * 4 + run) * 32 + i, value);
-    ds = d * signed_byte(scale + 4);
-    value = ds * (vec4(bits_of(codes, 4, 4) | bits_of(top, 4, 2) << 4) - 32.0);
-    store(element + (part * 4 + run) * 32 + 64 + i, value);
+    uint scales = word_at(at + 192 + first * 2) & 0xffffu;
+    scales |= word_at(at + 192 + first * 2 + 4) << 16;
+    precise vec4 ds = d * signed_bytes(scales);
+    for (uint end = item + RUN; item < end; item++) {
+        uint i = item % 8 * 4, codes = word_at(at + item * 4);
+        uint top = word_at(at + 128 + part * 32 + i) >> (first % 4 * 2);
+        uvec4 low = bits_of(codes, 0, 4) | bits_of(top, 0, 2) << 4;
+        uvec4 high = bits_of(codes, 4, 4) | bits_of(top, 4, 2) << 4;
+        precise vec4 value = (i < 16 ? ds.x : ds.y) * (vec4(low) - 32.0);
+        store(element + first * 32 + i, value);
+        value = (i < 16 ? ds.z : ds.w) * (vec4(high) - 32.0);
+        store(element + first * 32 + 64 + i, value);
+    }
 }
 
 void main()
 {
     uint i = item_index();
-    if (i >= n_items)
+    if (i >= n_runs)
         return;
     const uint per_block = DTYPE == Q8_0 || DTYPE == Q4_0 ? 4 : 32;
     const uint n_bytes = DTYPE == Q8_0   ? 34
@@ -159,14 +168,14 @@ void main()
                          : DTYPE == Q4_K ? 144
                          : DTYPE == Q5_K ? 176
                                          : 210;
-    uint block = i / per_block, item = i % per_block;
+    uint block = i * RUN / per_block, item = i * RUN % per_block;
     uint at = byte0 + block * n_bytes, element = block * per_block * 8;
     if (DTYPE == Q8_0)
-        item_q8_0(at, item, element);
+        run_q8_0(at, item, element);
     else if (DTYPE == Q4_0)
-        item_q4_0(at, item, element);
+        run_q4_0(at, item, element);
     else if (DTYPE == Q6_K)
-        item_q6_k(at, item, element);
+        run_q6_k(at, item, element);
     else
-        item_pairs(at, item, element);
+        run_pairs(at, item, element);
 }

@@ -241,6 +241,19 @@ static void test_tokenize(void **state) {
     va_json_free(&file);
 }
 
+// A vocabulary alone is enough.
+static void test_tokenize_gguf(void **state) {
+    (void)state;
+    va_json *doc = parse_out(run_ok("tokenize --json --model " VA_FIXTURES
+                                    "/tokenizer-spm/prefix.gguf --text 'concept<s>'"));
+    const va_json *token = va_json_first(va_json_get(doc, "tokens"));
+    assert_string_equal(va_json_as_string(token), "<s>");
+    assert_string_equal(va_json_as_string(va_json_next(token)), "\xE2\x96\x81"
+                                                                "concept");
+    assert_int_equal(va_json_count(va_json_get(doc, "ids")), 3);
+    va_json_free(&doc);
+}
+
 // The fixture's first prompt as --ids, and its tensor of a name.
 static const char *fixture_ids(va_safetensors *expected, char text[256]) {
     const va_file_tensor *t = va_safetensors_find(expected, "p0.ids");
@@ -384,17 +397,19 @@ static void test_svd_of_matrix(void **state) {
 }
 
 // A forward run that waits for its text on a pipe; its process, and the pipe's end to write to.
-static pid_t start_waiting(int *text_end) {
-    char out[VA_TEST_PATH];
+// What it says goes to env.dir/err.
+static pid_t start_waiting(const char *model, int *text_end) {
+    char out[VA_TEST_PATH], err[VA_TEST_PATH];
     int ends[2];
     va_test_join(out, env.dir, "late.npy");
+    va_test_join(err, env.dir, "err");
     assert_int_equal(pipe(ends), 0);
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        char *const argv[] = {VA_CLI,   "forward", "--model", MODEL, "--text-file", "-",
-                              "--site", "norm:1",  "--out",   out,   "--quiet",     NULL};
-        if (dup2(ends[0], 0) < 0 || close(ends[1]) != 0 || !freopen("/dev/null", "w", stderr))
+        char *const argv[] = {VA_CLI,   "forward", "--model", (char *)model, "--text-file", "-",
+                              "--site", "norm:1",  "--out",   out,           "--quiet",     NULL};
+        if (dup2(ends[0], 0) < 0 || close(ends[1]) != 0 || !freopen(err, "w", stderr))
             _exit(99);
         execv(VA_CLI, argv);
         _exit(99);
@@ -409,7 +424,7 @@ static pid_t start_waiting(int *text_end) {
 static void test_interrupt(void **state) {
     (void)state;
     int text_end, code = 0;
-    const pid_t child = start_waiting(&text_end);
+    const pid_t child = start_waiting(MODEL, &text_end);
     kill(child, SIGINT);
     usleep(200000);
     assert_int_equal(waitpid(child, &code, WNOHANG), 0);
@@ -421,10 +436,37 @@ static void test_interrupt(void **state) {
     assert_false(exists("late.npy"));
 }
 
+// A model's file that is cut short after it was checked and mapped.
+static void test_truncated_model(void **state) {
+    (void)state;
+    static const char *const names[] = {"config.json", "tokenizer.json", "model.safetensors"};
+    char model[VA_TEST_PATH], from[VA_TEST_PATH], to[VA_TEST_PATH];
+    int text_end, code = 0;
+    assert_ok(env.ctx, va_make_dirs(env.ctx, va_test_join(model, env.dir, "model")));
+    for (int64_t i = 0; i < VA_COUNT(names); i++) {
+        va_map map;
+        assert_ok(env.ctx, va_map_open(env.ctx, va_test_join(from, MODEL, names[i]), &map));
+        va_test_join(to, model, names[i]);
+        assert_ok(env.ctx, va_file_write(env.ctx, to, map.data, map.size_bytes));
+        va_map_close(&map);
+    }
+    const pid_t child = start_waiting(model, &text_end);
+    assert_int_equal(truncate(to, 4096), 0);
+    assert_int_equal(write(text_end, "a", 1), 1);
+    close(text_end);
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_true(WIFEXITED(code));
+    assert_int_equal(WEXITSTATUS(code), 3);
+    char said[1024];
+    read_file("err", said, sizeof said);
+    assert_non_null(strstr(said, "vkalign: a file became shorter"));
+    assert_false(exists("late.npy"));
+}
+
 static void test_second_interrupt_kills(void **state) {
     (void)state;
     int text_end, code = 0;
-    const pid_t child = start_waiting(&text_end);
+    const pid_t child = start_waiting(MODEL, &text_end);
     kill(child, SIGINT);
     usleep(200000);
     kill(child, SIGINT);
@@ -453,11 +495,13 @@ int main(void) {
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_inspect),
         cmocka_unit_test(test_tokenize),
+        cmocka_unit_test(test_tokenize_gguf),
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_jacobian_and_svd),
         cmocka_unit_test(test_svd_of_matrix),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_second_interrupt_kills),
+        cmocka_unit_test(test_truncated_model),
     };
     env.ctx = va_test_ctx();
     va_gpu *gpu = va_test_gpu(env.ctx); // is there one at all?

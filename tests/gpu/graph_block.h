@@ -277,7 +277,8 @@ static inline void build(fixture *f) {
     const va_op_attr last = {.seq_len = T, .first = T - 1, .count = 1};
     const va_op_attr mean = {.seq_len = T, .first = 0, .count = T, .mean = true};
     n[X] = va_graph_input(g, "x", VA_F32, 2, (const int64_t[]){T, D_MODEL});
-    va_node table = va_graph_const(g, "rope", VA_F32, 3, (const int64_t[]){T, D / 2, 2}, f->b.table);
+    va_node table =
+        va_graph_const(g, "rope", VA_F32, 3, (const int64_t[]){T, D / 2, 2}, f->b.table);
     for (int i = 0; i < N_WEIGHTS; i++)
         w[i] = va_graph_weight(g, weight_names[i], weight_shape[i][0], weight_shape[i][1]);
     op2(f, VA_OP_RMSNORM, &norm, X, w[W_N1], N1);
@@ -379,7 +380,8 @@ static inline void graph_jvp(fixture *f, va_mode mode, int from, int to, int64_t
         float y[MAX_LEN * MAX_LEN];
         va_block dx = make_block(f, from, k, NULL, &bx), dy = make_block(f, to, k, NULL, &by);
         assert_ok(f->ctx, va_block_one_hot(f->gpu, &dx, first));
-        assert_ok(f->ctx, va_graph_jvp(f->g, mode, f->node[from], f->node[to], &dx, &dy));
+        assert_ok(f->ctx,
+                  va_graph_jvp(f->g, mode, f->node[from], VA_ALL_ROWS, f->node[to], &dx, &dy));
         assert_ok(f->ctx, va_block_to_host(f->gpu, &dy, y));
         for (int j = 0; j < k && first + j < n; j++)
             for (int o = 0; o < m; o++)
@@ -403,7 +405,8 @@ static inline void graph_vjp(fixture *f, va_mode mode, const int *from, int n_fr
             dx[s] = make_block(f, from[s], k, NULL, &bx[s]);
             nodes[s] = f->node[from[s]];
         }
-        assert_ok(f->ctx, va_graph_vjp(f->g, mode, f->node[to], &dy, nodes, n_from, dx));
+        assert_ok(f->ctx,
+                  va_graph_vjp(f->g, mode, f->node[to], &dy, nodes, n_from, VA_ALL_ROWS, dx));
         for (int s = 0; s < n_from; s++) {
             int n = length_of(from[s]);
             float rows[MAX_LEN * MAX_LEN];

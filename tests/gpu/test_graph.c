@@ -83,8 +83,10 @@ static void test_adjoint(void **state) {
                  bv = make_block(f, X, VECTORS, v, &b[1]);
         va_block y = make_block(f, R2, VECTORS, NULL, &b[2]),
                  x = make_block(f, X, VECTORS, NULL, &b[3]);
-        assert_ok(f->ctx, va_graph_jvp(f->g, (va_mode)mode, f->node[X], f->node[R2], &bv, &y));
-        assert_ok(f->ctx, va_graph_vjp(f->g, (va_mode)mode, f->node[R2], &bu, &f->node[X], 1, &x));
+        assert_ok(f->ctx,
+                  va_graph_jvp(f->g, (va_mode)mode, f->node[X], VA_ALL_ROWS, f->node[R2], &bv, &y));
+        assert_ok(f->ctx, va_graph_vjp(f->g, (va_mode)mode, f->node[R2], &bu, &f->node[X], 1,
+                                       VA_ALL_ROWS, &x));
         assert_ok(f->ctx, va_block_to_host(f->gpu, &y, Jv));
         assert_ok(f->ctx, va_block_to_host(f->gpu, &x, Ju));
         for (int j = 0; j < VECTORS; j++) {

@@ -10,8 +10,10 @@ static void test_memory_as_planned(void **state) {
     assert_ok(f->ctx, va_graph_finish(f->g));
     va_graph_cost forward = va_graph_forward_cost(f->g), jvp, vjp;
     va_node x = f->node[X], last = f->node[LAST];
-    assert_ok(f->ctx, va_graph_sweep_cost(f->g, VA_JVP, VA_EXACT, x, last, 3, &jvp));
-    assert_ok(f->ctx, va_graph_sweep_cost(f->g, VA_VJP, VA_EXACT, x, last, 3, &vjp));
+    assert_ok(f->ctx, va_graph_sweep_cost(
+                          f->g, &(va_sweep){VA_JVP, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 3}, &jvp));
+    assert_ok(f->ctx, va_graph_sweep_cost(
+                          f->g, &(va_sweep){VA_VJP, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 3}, &vjp));
     assert_true(forward.flop > 0 && jvp.flop > forward.flop && vjp.flop > forward.flop);
     int64_t before = va_gpu_get_memory(f->gpu).used_bytes;
     assert_ok(f->ctx, va_graph_realize(f->g, f->gpu));
@@ -23,15 +25,15 @@ static void test_memory_as_planned(void **state) {
     before = va_gpu_get_memory(f->gpu).used_bytes;
     assert_ok(f->ctx, va_graph_forward(f->g));
     assert_int_equal(va_gpu_get_memory(f->gpu).used_bytes, before);
-    assert_ok(f->ctx, va_graph_vjp(f->g, VA_EXACT, last, &dy, &x, 1, &dx));
+    assert_ok(f->ctx, va_graph_vjp(f->g, VA_EXACT, last, &dy, &x, 1, VA_ALL_ROWS, &dx));
     assert_int_equal(va_gpu_get_memory(f->gpu).used_bytes - before, vjp.memory_bytes);
-    assert_ok(f->ctx, va_graph_jvp(f->g, VA_EXACT, x, last, &dx, &dy));
+    assert_ok(f->ctx, va_graph_jvp(f->g, VA_EXACT, x, VA_ALL_ROWS, last, &dx, &dy));
     int64_t both = va_gpu_get_memory(f->gpu).used_bytes;
     assert_true(both - before <= vjp.memory_bytes + jvp.memory_bytes);
     for (int i = 0; i < 3; i++) {
-        assert_ok(f->ctx, va_graph_vjp(f->g, VA_EXACT, last, &dy, &x, 1, &dx));
-        assert_ok(f->ctx, va_graph_jvp(f->g, VA_EXACT, x, last, &dx, &dy));
-        assert_ok(f->ctx, va_graph_vjp(f->g, VA_DETACHED, last, &dy, &x, 1, &dx));
+        assert_ok(f->ctx, va_graph_vjp(f->g, VA_EXACT, last, &dy, &x, 1, VA_ALL_ROWS, &dx));
+        assert_ok(f->ctx, va_graph_jvp(f->g, VA_EXACT, x, VA_ALL_ROWS, last, &dx, &dy));
+        assert_ok(f->ctx, va_graph_vjp(f->g, VA_DETACHED, last, &dy, &x, 1, VA_ALL_ROWS, &dx));
         if (i == 0)
             both = va_gpu_get_memory(f->gpu).used_bytes;
         assert_int_equal(va_gpu_get_memory(f->gpu).used_bytes, both);
@@ -68,16 +70,24 @@ static void test_max_k(void **state) {
     for (int pass = VA_JVP; pass <= VA_VJP; pass++) {
         va_pass p = (va_pass)pass;
         va_graph_cost at, above;
-        int64_t k = va_graph_max_k(f->g, p, VA_EXACT, x, last, big, 100000);
+        int64_t k = va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1}, big,
+                                   100000);
         assert_true(k >= 1);
-        assert_ok(f->ctx, va_graph_sweep_cost(f->g, p, VA_EXACT, x, last, k, &at));
-        assert_ok(f->ctx, va_graph_sweep_cost(f->g, p, VA_EXACT, x, last, k + 1, &above));
+        assert_ok(f->ctx, va_graph_sweep_cost(
+                              f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, k}, &at));
+        assert_ok(f->ctx,
+                  va_graph_sweep_cost(
+                      f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, k + 1}, &above));
         assert_true(at.memory_bytes <= 100000 && above.memory_bytes > 100000);
-        assert_int_equal(va_graph_max_k(f->g, p, VA_EXACT, x, last, big, 0), 0);
+        assert_int_equal(
+            va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1}, big, 0), 0);
         // The widest tensor is [T, k, F].
-        k = va_graph_max_k(f->g, p, VA_EXACT, x, last, 40 * T * F * 4, big);
+        k = va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1},
+                           40 * T * F * 4, big);
         assert_true(k >= 1 && k <= 40);
-        assert_int_equal(va_graph_max_k(f->g, p, VA_EXACT, x, last, T * F * 4 - 1, big), 0);
+        assert_int_equal(va_graph_max_k(f->g, &(va_sweep){p, VA_EXACT, &x, 1, VA_ALL_ROWS, last, 1},
+                                        T * F * 4 - 1, big),
+                         0);
     }
 }
 
@@ -177,15 +187,17 @@ static void test_running_mistakes(void **state) {
     va_block all = make_block(f, X, 2, NULL, &b[2]);
     va_node n2 = f->node[N2], down = f->node[DOWN];
     float got[MAX_LEN];
-    assert_error(ctx, VA_ERR_USAGE, "forward", va_graph_jvp(f->g, VA_DETACHED, n2, down, &x, &y));
+    assert_error(ctx, VA_ERR_USAGE, "forward",
+                 va_graph_jvp(f->g, VA_DETACHED, n2, VA_ALL_ROWS, down, &x, &y));
     assert_error(ctx, VA_ERR_USAGE, "forward", va_graph_read(f->g, f->node[LAST], got));
     assert_ok(ctx, va_graph_forward(f->g));
-    assert_ok(ctx, va_graph_jvp(f->g, VA_DETACHED, n2, down, &x, &y));
+    assert_ok(ctx, va_graph_jvp(f->g, VA_DETACHED, n2, VA_ALL_ROWS, down, &x, &y));
     assert_error(ctx, VA_ERR_USAGE, "not kept", va_graph_read(f->g, f->node[O], got));
     assert_error(ctx, VA_ERR_USAGE, "va_graph_want",
-                 va_graph_jvp(f->g, VA_EXACT, f->node[X], down, &all, &y));
+                 va_graph_jvp(f->g, VA_EXACT, f->node[X], VA_ALL_ROWS, down, &all, &y));
     x.k = 1;
-    assert_error(ctx, VA_ERR_SHAPE, "norm2", va_graph_jvp(f->g, VA_DETACHED, n2, down, &x, &y));
+    assert_error(ctx, VA_ERR_SHAPE, "norm2",
+                 va_graph_jvp(f->g, VA_DETACHED, n2, VA_ALL_ROWS, down, &x, &y));
     // A new input makes what was stored stale.
     assert_ok(ctx, va_graph_set(f->g, f->node[X], f->b.x));
     assert_error(ctx, VA_ERR_USAGE, "forward", va_graph_read(f->g, f->node[LAST], got));

@@ -219,7 +219,7 @@ static void check_jacobian(fixture *f, const va_file_tensor *t) {
                                      .modes = 1u << mode};
     jacobian j = {.folder = f->folder, .name = t->name, .arena = f->arena};
     assert_ok(env.ctx, va_prompt_create(f->model, &params, &j.prompt));
-    assert_ok(env.ctx, va_prompt_linmap(j.prompt, 0, 1, mode, 0, &j.map));
+    assert_ok(env.ctx, va_prompt_linmap(j.prompt, 0, 1, mode, NULL, &j.map));
     const va_linmap_shape s = va_linmap_get_shape(j.map);
     j.m = s.T_out * s.d_out, j.n = s.T_in * s.d_in;
 

@@ -168,14 +168,14 @@ static void test_refused_maps(void **state) {
         va_linmap *map;
         assert_ok(env.ctx, try_prompt(m, cases[i].from, cases[i].to, ids, T, &p));
         assert_error(env.ctx, VA_ERR_USAGE, cases[i].message,
-                     va_prompt_linmap(p, 0, 1, VA_EXACT, 0, &map));
+                     va_prompt_linmap(p, 0, 1, VA_EXACT, NULL, &map));
         va_prompt_destroy(&p);
     }
     va_prompt *p;
     va_linmap *map;
     assert_ok(env.ctx, try_prompt(m, "embed@all", "norm:3", ids, T, &p));
     assert_error(env.ctx, VA_ERR_MEMORY, "not even one vector",
-                 va_prompt_linmap(p, 0, 1, VA_EXACT, 100, &map));
+                 va_prompt_linmap(p, 0, 1, VA_EXACT, &(va_map_budget){.sweep_bytes = 100}, &map));
     va_prompt_destroy(&p);
     va_model_close(&m);
 }
@@ -418,12 +418,12 @@ static void test_map_after_new_ids(void **state) {
     for (int i = 0; i < 3 * 32; i++)
         x[i] = (float)(i % 7) - 3;
     assert_ok(env.ctx, try_prompt(m, "resid:1@concept", "norm:3", ids, T, &p));
-    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_EXACT, 0, &map));
+    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_EXACT, NULL, &map));
     assert_ok(env.ctx, va_linmap_apply_host(map, x, 1, y));
     assert_ok(env.ctx, va_prompt_set_ids(p, other));
     assert_ok(env.ctx, va_linmap_apply_host(map, x, 1, y));
     assert_ok(env.ctx, try_prompt(m, "resid:1@concept", "norm:3", other, T, &fresh));
-    assert_ok(env.ctx, va_prompt_linmap(fresh, 0, 1, VA_EXACT, 0, &expected));
+    assert_ok(env.ctx, va_prompt_linmap(fresh, 0, 1, VA_EXACT, NULL, &expected));
     assert_ok(env.ctx, va_linmap_apply_host(expected, x, 1, z));
     assert_true(va_test_max_error_f32(y, z, 32) <= 1e-6);
     va_linmap_destroy(&map);
@@ -442,8 +442,9 @@ static void test_small_budget(void **state) {
     va_prompt *p;
     va_linmap *wide, *narrow;
     assert_ok(env.ctx, try_prompt(m, "embed@all", "norm:3@all", ids, T, &p));
-    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_DETACHED, 0, &wide));
-    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_DETACHED, 200000, &narrow));
+    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_DETACHED, NULL, &wide));
+    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_DETACHED,
+                                        &(va_map_budget){.sweep_bytes = 200000}, &narrow));
     assert_true(va_linmap_max_k(narrow) < N);
     float *a = VA_NEW_ARRAY(arena, float, N *N), *b = VA_NEW_ARRAY(arena, float, N *N);
     assert_ok(env.ctx, va_linmap_dense(wide, a));

@@ -159,7 +159,7 @@ static float *site_values(fixture *f, va_prompt *p, int64_t i, int64_t *n) {
 static float *jx_values(fixture *f, va_prompt *p, int64_t n) {
     va_linmap *map;
     float *x = VA_NEW_ARRAY(f->arena, float, n);
-    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_EXACT, 0, &map));
+    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_EXACT, NULL, &map));
     assert_ok(env.ctx, va_prompt_jx(p, 0, 1, map, x));
     va_linmap_destroy(&map);
     return x;

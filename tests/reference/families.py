@@ -1,4 +1,4 @@
-"""Each family as the oracle sees it: a transformers config -> Shape, its tensors -> Llama's names."""
+"""Each family as the oracle sees it: its config -> Shape, its tensors -> Llama's names."""
 
 import math
 
@@ -124,7 +124,7 @@ def shape_of(config):
     return Shape(**{**common, **own_features(config)})
 
 
-# -- names -------------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 
 GPT2_NAMES = {"wte.": "embed_tokens.", "wpe.": "positions.", "ln_f.": "norm.", "h.": "layers.",
               ".attn.c_proj.": ".self_attn.o_proj.", ".attn.c_attn.": ".self_attn.qkv_proj.",

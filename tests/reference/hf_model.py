@@ -1,25 +1,30 @@
 """transformers' own models, unpatched, in float32: what every site holds at a prompt."""
 
-import json
-
 import torch
 import transformers
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 from families import canonical, shape_of
 
 
+def own_class(config):
+    """The class that a config.json names."""
+    return getattr(transformers, config.architectures[0])
+
+
 def load(folder):
-    """The model of a folder by AutoModelForCausalLM; the class its config names must agree."""
+    """The model of a folder by the class its config names; the automatic one must agree."""
     keys = {"dtype": torch.float32, "attn_implementation": "eager"}
-    model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **keys)
-    tied = model.config.get_text_config().tie_word_embeddings
+    config = AutoConfig.from_pretrained(folder)
+    model, info = own_class(config).from_pretrained(folder, output_loading_info=True, **keys)
+    tied = config.get_text_config().tie_word_embeddings
     missing = {n for n in info["missing_keys"]
                if "vision" not in n and not (tied and n == "lm_head.weight")}
     assert not missing and not info["mismatched_keys"], info
     assert not {n for n in info["unexpected_keys"] if "vision" not in n}, info
-    named = json.loads((folder / "config.json").read_text())["architectures"][0]
-    again = getattr(transformers, named).from_pretrained(folder, **keys)
+    text = type(config) in AutoModelForCausalLM._model_mapping
+    auto = AutoModelForCausalLM if text else AutoModelForImageTextToText
+    again = auto.from_pretrained(folder, **keys)
     ids = torch.tensor([[2, 7, 3]])
     with torch.no_grad():
         assert torch.equal(model.eval()(ids).logits, again.eval()(ids).logits)
@@ -105,3 +110,11 @@ def tensor_shapes(config):
     if not config.tie_word_embeddings:
         shapes["lm_head.weight"] = tuple(model.get_output_embeddings().weight.shape)
     return shapes
+
+
+def other_shapes(config):
+    """The same, by full names, of what a multimodal model has besides its text model."""
+    with torch.device("meta"):
+        model = own_class(config)(config)
+    text = {id(w) for w in [*text_part(model).parameters(), model.get_output_embeddings().weight]}
+    return {n: tuple(w.shape) for n, w in model.named_parameters() if id(w) not in text}

@@ -17,7 +17,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, Gemma3Config
+from transformers import AutoConfig
 from transformers.utils import logging as hf_logging
 
 import hf_model
@@ -35,7 +35,7 @@ from fixture_files import FIXTURES, fixture_dir, relative_error, write_json, wri
 from jacobians import SiteMap
 from mutants import check_mutants
 from oracle import Oracle
-from weights import random_weights, save_weights, vision_weights
+from weights import random_weights, save_weights
 
 SPECS = (specs_gemma3.SPECS + specs_llama.SPECS + specs_qwen.SPECS + specs_mistral.SPECS
          + specs_olmo.SPECS + specs_phi.SPECS + specs_gemma2.SPECS + specs_smollm3.SPECS
@@ -44,6 +44,12 @@ SPECS = (specs_gemma3.SPECS + specs_llama.SPECS + specs_qwen.SPECS + specs_mistr
 FORWARD_TOLERANCE = 2e-5    # float32 forward pass against float64
 HF_GRAD_TOLERANCE = 2e-4    # float32 autograd against float64
 DIFFERENCE_TOLERANCE = 1e-7  # central differences, step 1e-5, in float64
+
+
+def on_disk(name, prefixes):
+    """`name` with the first of transformers' prefixes that it has replaced by the file's."""
+    old, new = next(pair for pair in prefixes if name.startswith(pair[0]))
+    return new + name.removeprefix(old)
 
 
 def write_model(spec, folder):
@@ -66,9 +72,9 @@ def write_model(spec, folder):
         weights.update(spec.buffers(text))
     named = {(spec.head if n == "lm_head.weight" else spec.prefix + n): w
              for n, w in weights.items()}
-    if isinstance(read, Gemma3Config):
-        vision = vision_weights(spec.seed + 1000, read, dtype)
-        named.update({spec.vision_prefix + n: w for n, w in vision.items()})
+    if read is not text:
+        shapes = {on_disk(n, spec.others): s for n, s in hf_model.other_shapes(read).items()}
+        named.update(random_weights(spec.seed + 1000, shapes, dtype))
     save_weights(folder, named, spec.shards)
 
 
@@ -122,7 +128,7 @@ def share_of_biases(step):
 
 
 def check_reconstruction(step, jac):
-    """Detached, from all positions: J x, and what the biases give, is the output. Return the latter."""
+    """Detached, from all positions: J x and what the biases give (returned) are the output."""
     y = step(step.point).detach()
     constant = share_of_biases(step) if step.oracle.biases() else None
     jx = torch.einsum("...td,td->...", jac, step.point).view(y.shape)
@@ -131,7 +137,7 @@ def check_reconstruction(step, jac):
 
 
 def jacobians(oracle, ids, pairs, prompt):
-    """{`p0.jac.exact.A>B`: tensor} for every pair and both modes; `p0.bias.A>B` where there are any."""
+    """{`p0.jac.exact.A>B`: tensor} of every pair in both modes, and `p0.bias.A>B`."""
     out, detached = {}, oracle.with_mode("detached")
     for pair in pairs:
         pair = pair.format(L=oracle.shape.n_layers)

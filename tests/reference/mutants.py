@@ -21,7 +21,7 @@ def keys(**changes):
     return lambda shape, weights: (dataclasses.replace(shape, **changes), weights)
 
 
-# -- windows and layer types -------------------------------------------------------------------------
+# -- windows and layer types ----------------------------------------------------------------------
 
 
 def window(change):
@@ -55,11 +55,11 @@ def pattern_shifted(shape, weights):
                                ropes=shape.ropes[1:] + shape.ropes[:1]), weights
 
 
-# -- rotary embedding --------------------------------------------------------------------------------
+# -- rotary embedding -----------------------------------------------------------------------------
 
 
 def rope(**changes):
-    """A mutant with other values in every layer's rotary embedding; a function gets the old Rope."""
+    """A mutant with other values in every layer's Rope; a function gets the old one."""
     def changed(old):
         new = {key: value(old) if callable(value) else value for key, value in changes.items()}
         return old and dataclasses.replace(old, **new)
@@ -106,7 +106,7 @@ def rope_inverted(shape, weights):
     return dataclasses.replace(shape, ropes=ropes), weights
 
 
-# -- weights -----------------------------------------------------------------------------------------
+# -- weights --------------------------------------------------------------------------------------
 
 
 def kv_tiled(shape, weights):

@@ -87,7 +87,7 @@ class Oracle:
         return Oracle(self.shape, self.weights, mode)
 
     def biases(self):
-        """The weights that are added, not multiplied; without any, detached maps have no constant."""
+        """The weights that are added: without any, detached maps have no constant."""
         return {n: w for n, w in self.weights.items() if n.endswith(".bias")}
 
     def frozen(self, x):

@@ -1,4 +1,4 @@
-"""Rotary embeddings of every scaling kind, from the papers' formulas, in the dtype of what they rotate.
+"""Rotary embeddings of every scaling kind, from the papers, in the dtype of what they rotate.
 
     default    frequency_i = base^(-2i / r), r the rotated dimensions of a head
     linear     frequency_i / factor                                        (arXiv 2306.15595)
@@ -32,7 +32,7 @@ class Rope:
 
 
 def llama3_frequencies(rope, plain):
-    """Waves longer than trained / slow are slowed by factor, those shorter than trained / fast not."""
+    """Waves longer than trained / slow are slowed by factor, shorter than trained / fast not."""
     turns = rope.trained * plain / (2 * math.pi)
     kept = ((turns - rope.slow) / (rope.fast - rope.slow)).clamp(0, 1)
     return kept * plain + (1 - kept) * plain / rope.factor

@@ -29,8 +29,8 @@ class Spec:
     shards: int = 1
     prefix: str = "model."              # of the decoder's tensors
     head: str = "lm_head.weight"
-    vision_prefix: str = ""
     nested: dict | None = None          # the multimodal config whose text_config `config` is
+    others: tuple = (("model.", ""),)   # prefixes of the rest of a multimodal model: HF's, ours
     tokenizer: str | None = None
     buffers: Callable | None = None     # config -> tensors without prefix that are no weights
     mutants: tuple = ()

@@ -16,6 +16,9 @@ from specs import Spec as AnySpec
 
 Spec = functools.partial(AnySpec, "gemma3")
 
+OLD_VISION = (("model.vision_tower.", "vision_tower.vision_model."), ("model.", ""))
+NEW_VISION = (("model.vision_tower.", "model.vision_tower.vision_model."), ("model.", "model."))
+
 
 def common(dtype_key, dtype):
     """Keys that every text-only config.json has, whatever its form."""
@@ -125,14 +128,14 @@ SPECS = (
                         "num_hidden_layers": 6, "sliding_window": 4, "vocab_size": 120,
                         "rope_scaling": {"factor": 8.0, "rope_type": "linear"}}, (8,),
          ((ALL_TO_NORM, "embed@last>resid:{L}@mean"),), dtype="bfloat16",
-         prefix="language_model.model.", vision_prefix="",
+         prefix="language_model.model.", others=OLD_VISION,
          nested=multimodal("torch_dtype", transformers_version="4.50.0.dev0"),
          mutants=("no rope factor", "all local", "window + 1")),
     Spec("nested-prefix", 13,
          {k: v for k, v in current(sizes(24, 32, 3, 2, 1, 12, 120), [LOCAL, GLOBAL, LOCAL],
                                    "bfloat16", factor=8.0, sliding_window=3).items()
           if k not in ("architectures", "transformers_version")}, (7,), ((ALL_TO_NORM,),),
-         dtype="bfloat16", prefix="model.language_model.", vision_prefix="model.",
+         dtype="bfloat16", prefix="model.language_model.", others=NEW_VISION,
          nested=multimodal("dtype", tie_word_embeddings=True, transformers_version="5.23.0"),
          mutants=("no rope factor", "window + 1")),
 )

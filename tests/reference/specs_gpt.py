@@ -68,7 +68,7 @@ SPECS = (
     NeoX("serial", 902, neox(18, 26, 3, 3, 44, attention_bias=True, layer_norm_eps=0.02,
                              rotary_emb_base=500, rotary_pct=0.7, torch_dtype="float32",
                              transformers_version="4.40.0", use_parallel_residual=False), (6,),
-         ((ALL_TO_NORM, ALL_TO_MLP, MLP),), buffers=neox_bytes,
+         ((ALL_TO_NORM, ATTN, MLP),), buffers=neox_bytes,
          mutants=("parallel", "q, k, v in thirds", "default base", "eps 1e-6",
                   "whole heads rotated")),
     NeoX("no-attention-bias", 903, neox(18, 26, 3, 3, 44, attention_bias=False, rotary_pct=1.0,

@@ -47,28 +47,6 @@ def random_weights(seed, shapes, dtype, offset=1.0, peaked=False):
             for name in sorted(shapes)}
 
 
-def vision_weights(seed, config, dtype):
-    """Names and values of a whole tiny vision tower and projector, to be ignored by a reader."""
-    v, d = config.vision_config, config.text_config.hidden_size
-    h, ff, p = v.hidden_size, v.intermediate_size, v.patch_size
-    tower, layer = "vision_tower.vision_model.", "vision_tower.vision_model.encoder.layers.0."
-    shapes = {f"{tower}embeddings.patch_embedding.weight": (h, 3, p, p),
-              f"{tower}embeddings.patch_embedding.bias": (h,),
-              f"{tower}embeddings.position_embedding.weight": ((v.image_size // p) ** 2, h),
-              f"{layer}mlp.fc1.weight": (ff, h), f"{layer}mlp.fc1.bias": (ff,),
-              f"{layer}mlp.fc2.weight": (h, ff), f"{layer}mlp.fc2.bias": (h,),
-              "multi_modal_projector.mm_input_projection_weight": (h, d),
-              "multi_modal_projector.mm_soft_emb_norm.weight": (h,)}
-    for name in ("layer_norm1", "layer_norm2"):
-        shapes[f"{layer}{name}.weight"] = shapes[f"{layer}{name}.bias"] = (h,)
-    for name in ("q", "k", "v", "out"):
-        shapes[f"{layer}self_attn.{name}_proj.weight"] = (h, h)
-        shapes[f"{layer}self_attn.{name}_proj.bias"] = (h,)
-    for kind in ("weight", "bias"):
-        shapes[f"{tower}post_layernorm.{kind}"] = (h,)
-    return random_weights(seed, shapes, dtype)
-
-
 def causal_mask(config, dtype):
     """The mask [1, 1, P, P] that older files hold for every layer."""
     longest = config.max_position_embeddings

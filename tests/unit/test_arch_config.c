@@ -207,6 +207,8 @@ static void test_refused(void **state) {
         {"\"sliding_window\": 0", VA_ERR_FORMAT, "sliding_window: expected an integer from 1"},
         {"\"rms_norm_eps\": -1e-6", VA_ERR_FORMAT, "rms_norm_eps: expected a number above 0"},
         {"\"rms_norm_eps\": \"small\"", VA_ERR_FORMAT, "got \"small\""},
+        {"\"rms_norm_eps\": 1e-50", VA_ERR_FORMAT, "expected a number that float32 holds"},
+        {"\"rope_theta\": 1e39", VA_ERR_FORMAT, "rope_theta: expected a number that float32 holds"},
         {"\"query_pre_attn_scalar\": 0", VA_ERR_FORMAT, "query_pre_attn_scalar"},
         {"\"attention_bias\": \"yes\"", VA_ERR_FORMAT, "attention_bias: expected true or false"},
     };
@@ -246,6 +248,41 @@ static void test_wrong_documents(void **state) {
     }
 }
 
+// What a head's part rotates is computed only once the part is known to be one.
+static void test_rotating_part(void **state) {
+    fixture *f = *state;
+    static const char *const parts[] = {"1.5", "1e30", "1e-30"};
+    for (int64_t i = 0; i < VA_COUNT(parts); i++) {
+        va_arch_config c;
+        char text[256];
+        snprintf(text, sizeof text,
+                 "{\"model_type\": \"phi3\", \"partial_rotary_factor\": %s, \"pad_token_id\": 0}",
+                 parts[i]);
+        assert_error(f->ctx, VA_ERR_FORMAT, "rotate: expected an even number of at least 2",
+                     parse(f, text, &c));
+    }
+}
+
+// Numbers that are fine one by one can make angles that are not.
+static void test_angles_without_end(void **state) {
+    fixture *f = *state;
+    va_arch_config c;
+    assert_ok(f->ctx, parse_with(f,
+                                 "\"rope_theta\": 2e-38, \"layer_types\": [\"full_attention\", "
+                                 "\"full_attention\", \"full_attention\", \"full_attention\", "
+                                 "\"full_attention\", \"full_attention\"], \"rope_scaling\": "
+                                 "{\"rope_type\": \"linear\", \"factor\": 1e-37}",
+                                 &c));
+    va_graph *g = va_graph_create(f->ctx);
+    assert_non_null(g);
+    const va_site site = {.kind = VA_SITE_RESID, .layer = 1};
+    const va_arch_build_params params = {.n_seq = 1, .seq_len = 2, .sites = &site, .n_sites = 1};
+    va_node ids, node;
+    assert_error(f->ctx, VA_ERR_NUMERIC, "by no finite angle (base 2e-38, factor 1e-37)",
+                 va_arch_build(f->ctx, g, &c, &params, 2, &ids, &node));
+    va_graph_destroy(&g);
+}
+
 static void test_aliases(void **state) {
     fixture *f = *state;
     va_arch_config c;
@@ -271,6 +308,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_untied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_documents, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rotating_part, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_angles_without_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_aliases, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,33 @@ static void test_errors(void **state) {
     va_ctx_destroy(&ctx);
 }
 
+// Messages quote files, which may hold anything.
+static void test_messages_are_tame(void **state) {
+    (void)state;
+    va_ctx *ctx = va_ctx_create(NULL);
+    va_fail(ctx, VA_ERR_FORMAT, "name '%s'",
+            "a\x1B[2J\r\n\x7F\xC2\x9B"
+            "31m\xC3\xA9");
+    assert_string_equal(va_error_message(ctx), "name 'a?[2J?????"
+                                               "31m\xC3\xA9'");
+    char *name = malloc(100001);
+    assert_non_null(name);
+    for (int shift = 0; shift < 2; shift++) { // two bytes a character: the cut falls between
+        for (int i = 0; i < 50000; i++)
+            memcpy(name + 2 * i, "\xC3\xA9", 2);
+        name[100000 - shift] = '\0';
+        va_fail(ctx, VA_ERR_FORMAT, "%s%s", shift ? "x" : "", name);
+        va_fail_in(ctx, VA_ERR_FORMAT, "%s", "here");
+        const char *message = va_error_message(ctx);
+        size_t n = strlen(message);
+        assert_in_range(n, 4000, 4096);
+        assert_int_equal(strncmp(message, "here: ", 6), 0);
+        assert_string_equal(message + n - 5, "\xC3\xA9...");
+    }
+    free(name);
+    va_ctx_destroy(&ctx);
+}
+
 static void test_exit_statuses(void **state) {
     (void)state; // the table of DESIGN.md, section 6
     assert_int_equal(va_status_exit(VA_OK), 0);
@@ -222,6 +249,7 @@ static void test_format_bytes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_messages_are_tame),
         cmocka_unit_test(test_exit_statuses),
         cmocka_unit_test(test_try),
         cmocka_unit_test(test_log_and_progress),

@@ -62,6 +62,9 @@ static const case_row cases[] = {
     {"epochs: 2", "hidden: [8, 4, 2]", 15, "hidden: expected 2 widths, got 3"},
     {"[jac, far], across_sites: true", "[jac, far]", 17, "lives at"},
     {"[jac, far], across_sites: true", "[jac, gone]", 17, "there is no direction 'gone'"},
+    {"[jac, near]", "[jac, near], nulls: [analytic, analytic, covariance]", 18,
+     "nulls: expected at most 2 entries, got 3"},
+    {"name: Dog", "name: a/b", 5, "a name cannot hold '/'"},
     {"[jac, near]", "[jac]", 18, "of: expected at least 2 entries"},
     {"[jac, near]", "[jac, near], nulls: [bootstrap]", 18, "expected one of analytic, covariance"},
     {"[jac, near]", "[jac, near], nulls: [analytic, analytic]", 18, "stands there twice"},
@@ -188,6 +191,24 @@ static void test_overrides(void **state) {
     }
 }
 
+// An alias's node stands in two places; an override changes it in one.
+static void test_override_of_an_alias(void **state) {
+    fixture *f = *state;
+    va_experiment *e = NULL;
+    const va_diagnostic *d;
+    static const char *const set[] = {"directions.near.epochs=0"};
+    char *one = replace(valid, "far: {", "far: &f {");
+    char *two =
+        replace(one, "near: {kind: mlp, site: \"norm:{layer}@last\", epochs: 2}", "near: *f");
+    write_experiment(f, two);
+    assert_int_equal(load(f, set, 1, &e), VA_ERR_SPEC);
+    assert_int_equal(va_experiment_diagnostics(e, &d), 1);
+    assert_non_null(strstr(d[0].message, "directions.near.epochs: expected a number from 1"));
+    va_experiment_free(&e);
+    free(one);
+    free(two);
+}
+
 static void test_files(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
@@ -226,6 +247,82 @@ static void test_concepts_file(void **state) {
     va_experiment_free(&e);
 }
 
+// ["item0", "item1", ...]; free it.
+static char *many(const char *before, const char *item, int n) {
+    va_strbuf list = {0};
+    va_strbuf_printf(&list, "%s[", before);
+    for (int i = 0; i < n; i++)
+        va_strbuf_printf(&list, "%s\"%s%d\"", i ? ", " : "", item, i);
+    va_strbuf_puts(&list, "]");
+    assert_false(list.failed);
+    return list.data;
+}
+
+static void check_too_large(fixture *f, const char *set, int line, const char *message) {
+    va_experiment *e = NULL;
+    double start = va_time_s();
+    assert_int_equal(load(f, &set, set ? 1 : 0, &e), VA_ERR_SPEC);
+    assert_true(has_diagnostic(e, line, message));
+    assert_true(va_time_s() - start < 10);
+    va_experiment_free(&e);
+}
+
+// Lists are compared with one another and multiply: what would take hours is refused at once.
+static void test_too_large(void **state) {
+    fixture *f = *state;
+    static const char negatives[] = "hard_negatives: [e, f]",
+                      prompts[] = "[\"The concept of {concept} means\"]";
+    char long_name[260] = "name: ";
+    char *list = many("hard_negatives: ", "x", 10001), *text = replace(valid, negatives, list);
+    write_experiment(f, text);
+    check_too_large(f, NULL, 8, "hard_negatives: expected at most 10000 entries, got 10001");
+    free(list);
+    free(text);
+
+    list = many("hard_negatives: ", "x", 10000);
+    text = replace(valid, negatives, list);
+    write_experiment(f, text);
+    char *set = many("templates=", "{item}", 100);
+    check_too_large(f, set, 0, "makes 1e+06 texts for classifiers, expected at most 1e+06");
+    free(set);
+    free(list);
+    free(text);
+
+    list = many("", "{concept}", 10000);
+    text = replace(valid, prompts, list);
+    write_experiment(f, text);
+    check_too_large(f, "model.layers=[0, 1, 2, 3]", 0, "makes 1.2e+05 directions to find");
+    free(list);
+    free(text);
+
+    memset(long_name + 6, 'x', 201);
+    text = replace(valid, "name: Dog", long_name);
+    write_experiment(f, text);
+    check_too_large(f, NULL, 5, "a name has at most 200 bytes, got 201");
+    free(text);
+}
+
+// One short template with many places for a long item is not short when filled in.
+static void test_text_that_explodes(void **state) {
+    fixture *f = *state;
+    va_strbuf set = {0};
+    va_strbuf_puts(&set, "templates=[\"");
+    for (int i = 0; i < 20000; i++)
+        va_strbuf_puts(&set, "{item}");
+    va_strbuf_puts(&set, "\"]");
+    char *item = calloc(1, 6000);
+    assert_non_null(item);
+    memset(item, 'x', 5999);
+    memcpy(item, "hard_negatives: [e, ", 20);
+    item[5998] = ']';
+    char *text = replace(valid, "hard_negatives: [e, f]", item);
+    write_experiment(f, text);
+    check_too_large(f, set.data, 0, "bytes of text, expected at most 1e+08");
+    free(text);
+    free(item);
+    va_strbuf_free(&set);
+}
+
 // The committed schema is the one that the table prints.
 static void test_schema_is_current(void **state) {
     fixture *f = *state;
@@ -245,8 +342,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_mistakes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_overrides, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_override_of_an_alias, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_concepts_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_text_that_explodes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_schema_is_current, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

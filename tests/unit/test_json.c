@@ -246,6 +246,50 @@ static void test_large_vocabulary(void **state) {
     va_strbuf_free(&text);
 }
 
+// A tree takes many times the bytes of its text, so values are counted before it is built.
+static void test_value_count(void **state) {
+    (void)state;
+    enum { MOST = 1 << 24 };
+    char *text = malloc(2 * MOST + 3);
+    va_json *root;
+    assert_non_null(text);
+    text[0] = '[';
+    for (int64_t i = 0; i < MOST; i++)
+        memcpy(text + 1 + 2 * i, "0,", 2);
+    text[2 * MOST] = ']';
+    text[2 * MOST + 1] = '\0';
+    double start = va_time_s();
+    assert_error(ctx, VA_ERR_FORMAT, "more than 16777216 values (byte 33554431)",
+                 parse(text, &root));
+    assert_true(va_time_s() - start < 20);
+    free(text);
+}
+
+// The evaluation sets of the reference implementation of Jacobian lenses.
+static void test_real_files(void **state) {
+    (void)state;
+    static const char *const names[] = {"association", "multihop", "multilingual",
+                                        "order-ops",   "poetry",   "typo"};
+    char folder[VA_TEST_PATH], path[VA_TEST_PATH], name[64];
+    va_test_shared(folder, "lens/evaluations");
+    for (int64_t i = 0; i < VA_COUNT(names); i++) {
+        va_json *root;
+        snprintf(name, sizeof name, "lens-eval-%s.json", names[i]);
+        assert_ok(ctx, va_json_load(ctx, va_test_join(path, folder, name), 0, &root));
+        assert_true(va_json_count(root) > 0);
+        char *text = va_json_print(root, true);
+        assert_non_null(text);
+        va_json *again;
+        assert_ok(ctx, parse(text, &again));
+        char *second = va_json_print(again, true);
+        assert_string_equal(text, second);
+        free(text);
+        free(second);
+        va_json_free(&again);
+        va_json_free(&root);
+    }
+}
+
 static void test_load(void **state) {
     (void)state;
     char dir[VA_TEST_PATH], path[VA_TEST_PATH];
@@ -267,11 +311,12 @@ static void test_load(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading), cmocka_unit_test(test_integers_are_exact),
-        cmocka_unit_test(test_faults),  cmocka_unit_test(test_prefixes),
-        cmocka_unit_test(test_depth),   cmocka_unit_test(test_numbers_read_back),
-        cmocka_unit_test(test_writing), cmocka_unit_test(test_large_vocabulary),
-        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_reading),    cmocka_unit_test(test_integers_are_exact),
+        cmocka_unit_test(test_faults),     cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_depth),      cmocka_unit_test(test_numbers_read_back),
+        cmocka_unit_test(test_writing),    cmocka_unit_test(test_large_vocabulary),
+        cmocka_unit_test(test_load),       cmocka_unit_test(test_value_count),
+        cmocka_unit_test(test_real_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -21,6 +21,8 @@
 #define PRE(p) DOC("[]", "null", p, "null", "null", GOOD)
 #define POST(p) DOC("[]", "null", "null", p, "null", GOOD)
 #define DECODER(d) DOC("[]", "null", "null", "null", d, GOOD)
+#define IN(step) "{\"type\":\"Sequence\",\"normalizers\":[" step "]}"
+#define IN3(step) IN(IN(IN(step)))
 #define SPLIT(pattern) "{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"Isolated\"}"
 #define TEMPLATE(single, specials)                                                                 \
     "{\"type\":\"TemplateProcessing\",\"single\":" single ",\"special_tokens\":" specials "}"
@@ -109,11 +111,15 @@ static const struct {
     {NORMALIZER("{\"type\":\"Replace\",\"content\":\"x\"}"), VA_ERR_FORMAT, "normalizer.pattern"},
     {NORMALIZER("{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"x\"}"),
      VA_ERR_UNSUPPORTED, "an empty pattern"},
+    {NORMALIZER(IN3(IN3(IN3("{\"type\":\"NFC\"}")))), VA_ERR_UNSUPPORTED,
+     "more than 8 sequences within each other"},
     {PRE("{\"type\":\"BertPreTokenizer\"}"), VA_ERR_UNSUPPORTED, "pre_tokenizer: 'BertPreTok"},
     {PRE("{\"type\":\"UnicodeScripts\"}"), VA_ERR_UNSUPPORTED, "'UnicodeScripts'"},
     {PRE(SPLIT("{\"Regex\":\"(a\"}")), VA_ERR_FORMAT, "cannot read the expression '(a'"},
     {PRE(SPLIT("{\"Regex\":\"a{2}+\"}")), VA_ERR_UNSUPPORTED, "'}+' at byte 3"},
     {PRE(SPLIT("{\"Regex\":\"\\\\w+\"}")), VA_ERR_UNSUPPORTED, "'\\w' at byte 0"},
+    {PRE(SPLIT("{\"Regex\":\"\\\\C\"}")), VA_ERR_UNSUPPORTED,
+     "'\\C' at byte 0"}, // half a character
     {PRE(SPLIT("{\"Regex\":\"[a[b]]\"}")), VA_ERR_UNSUPPORTED, "'[b' at byte 2"},
     {PRE(SPLIT("{\"Regex\":\"[a&&b]\"}")), VA_ERR_UNSUPPORTED, "'&&' at byte 2"},
     {PRE(SPLIT("{\"String\":\"a\",\"Regex\":\"a\"}")), VA_ERR_FORMAT, "one of String and Regex"},
@@ -123,8 +129,13 @@ static const struct {
     {PRE("{\"type\":\"Metaspace\",\"replacement\":\"ab\"}"), VA_ERR_FORMAT, "one character"},
     {PRE("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"),
      VA_ERR_UNSUPPORTED, "'last'"},
-    {POST("{\"type\":\"BertProcessing\",\"sep\":[\"x\",1]}"), VA_ERR_UNSUPPORTED,
-     "post_processor: 'BertProcessing'"},
+    {POST("{\"type\":\"PairProcessing\"}"), VA_ERR_UNSUPPORTED, "post_processor: 'PairProcessing'"},
+    {POST("{\"type\":\"BertProcessing\",\"sep\":[\"x\",1]}"), VA_ERR_FORMAT,
+     "post_processor.cls: expected a token and its id, got nothing"},
+    {POST("{\"type\":\"BertProcessing\",\"sep\":[\"x\",1],\"cls\":[\"x\"]}"), VA_ERR_FORMAT,
+     "post_processor.cls: expected a token and its id, got array"},
+    {POST("{\"type\":\"RobertaProcessing\",\"sep\":[\"x\",3],\"cls\":[\"x\",0]}"), VA_ERR_FORMAT,
+     "post_processor.sep: 'x': expected an id of the vocabulary, got 3"},
     {POST(TEMPLATE("[" BOS "," TEXT_A "]", "{}")), VA_ERR_FORMAT, "no ids for special token '<s>'"},
     {POST(TEMPLATE("[" BOS "," TEXT_A "]", "{\"<s>\":{\"id\":\"<s>\",\"ids\":[3]}}")),
      VA_ERR_FORMAT, "expected an id of the vocabulary"},
@@ -180,6 +191,7 @@ static void without_the_fault_it_loads(void **state) {
         ADDED("[{\"id\":3,\"content\":\"x\",\"special\":true},{\"id\":2,\"content\":\"ab\"}]"),
         ADDED("null"),
         NORMALIZER("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]}"),
+        NORMALIZER(IN3(IN3(IN(IN("{\"type\":\"NFC\"}"))))),
         PRE(SPLIT("{\"Regex\":\"(?i:'s)|\\\\p{L}+|[^\\\\[\\\\]]|x{1,3}\"}")),
         POST(TEMPLATE("[" BOS "," TEXT_A "]", "{\"<s>\":{\"id\":\"<s>\",\"ids\":[2]}}")),
         DECODER("{\"type\":\"Strip\",\"content\":\"x\",\"start\":1,\"stop\":0}"),

@@ -228,6 +228,17 @@ static void test_alias_bomb(void **state) {
     }
 }
 
+// One long text, many times over: few nodes, but more bytes than any file may have.
+static void test_alias_bomb_of_text(void **state) {
+    (void)state;
+    va_yaml *root;
+    const va_yaml_limits small = {.max_bytes = 40};
+    const char *fits = "[&a 0123456789abcdefghi, *a]", *bursts = "[&a 0123456789abcdefghi, *a, *a]";
+    assert_ok(ctx, va_yaml_parse(ctx, arena, "t", fits, (int64_t)strlen(fits), &small, &root));
+    assert_error(ctx, VA_ERR_SPEC, "t:1:30: more than 40 bytes of text once aliases are expanded",
+                 va_yaml_parse(ctx, arena, "t", bursts, (int64_t)strlen(bursts), &small, &root));
+}
+
 static void test_limits(void **state) {
     (void)state;
     va_yaml *root;
@@ -252,9 +263,9 @@ static void test_limits(void **state) {
     assert_error(ctx, VA_ERR_SPEC, "at most 8 bytes, got 9",
                  va_yaml_parse(ctx, arena, "t", "[1, 2, 3]", 9, &small, &root));
     va_strbuf b = {0};
-    for (int i = 0; i <= 1000; i++)
+    for (int i = 0; i <= 256; i++)
         va_strbuf_printf(&b, "- &a%d 1\n", i);
-    assert_error(ctx, VA_ERR_SPEC, "t.yaml:1001:3: more than 1000 anchors", parse(b.data, &root));
+    assert_error(ctx, VA_ERR_SPEC, "t.yaml:257:3: more than 256 anchors", parse(b.data, &root));
     va_strbuf_free(&b);
 }
 
@@ -330,9 +341,16 @@ static void test_writing_reads_back(void **state) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_tree),   TEST(test_integers), TEST(test_doubles_and_bools),
-        TEST(test_faults), TEST(test_aliases),  TEST(test_alias_bomb),
-        TEST(test_limits), TEST(test_files),    TEST(test_writing_reads_back),
+        TEST(test_tree),
+        TEST(test_integers),
+        TEST(test_doubles_and_bools),
+        TEST(test_faults),
+        TEST(test_aliases),
+        TEST(test_alias_bomb),
+        TEST(test_limits),
+        TEST(test_files),
+        TEST(test_writing_reads_back),
+        TEST(test_alias_bomb_of_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

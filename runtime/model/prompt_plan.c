@@ -1,0 +1,154 @@
+// What derivatives take: how many vectors go through one sweep, and the device memory for that.
+// SPDX-License-Identifier: Apache-2.0
+#include "model_priv.h"
+
+#include <string.h>
+
+// Weights of the graph and the embedding rows in use.
+static int64_t weight_bytes(const va_prompt *p) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < va_graph_weight_count(p->graph); i++) {
+        const va_tensor t = va_graph_tensor(p->graph, va_graph_weight_at(p->graph, i));
+        sum += va_tensor_bytes(&t);
+    }
+    return sum;
+}
+
+static int64_t site_bytes(const prompt_site *s, int64_t k) {
+    return va_block_bytes(s->rows, k, s->width);
+}
+
+// The bytes that k vectors take, in plan.
+static va_status fill_plan(const va_prompt *p, const prompt_request *r, int64_t k,
+                           va_map_plan *plan) {
+    va_status st = VA_OK;
+    va_sweep sweeps[2];
+    const int n = prompt_sweeps(p, r, k, sweeps);
+    va_graph_cost cost;
+    plan->k = k;
+    VA_TRY(va_graph_sweeps_bytes(p->graph, sweeps, n, &plan->sweep_bytes));
+    VA_TRY(va_graph_sweep_cost(p->graph, &sweeps[n - 1], &cost));
+    plan->flop = cost.flop;
+    plan->end_bytes = site_bytes(&p->sites[r->to], k);
+    for (int64_t i = 0; i < r->n_from; i++)
+        plan->end_bytes += site_bytes(&p->sites[r->from[i]], k);
+    plan->peak_bytes = plan->weight_bytes + plan->value_bytes + plan->sweep_bytes + plan->end_bytes;
+    const int64_t vectors = n == 1 && sweeps[0].pass == VA_JVP ? plan->columns : plan->rows;
+    plan->sweeps = (vectors + k - 1) / k;
+done:
+    return st;
+}
+
+int prompt_sweeps(const va_prompt *p, const prompt_request *r, int64_t k, va_sweep sweeps[2]) {
+    const prompt_site *from = &p->sites[r->from[0]];
+    int n = 0;
+    for (int pass = VA_JVP; pass <= VA_VJP; pass++) {
+        const bool wanted = r->use == VA_MAP_APPLY || (pass == VA_VJP) == r->reverse;
+        if (wanted)
+            sweeps[n++] = (va_sweep){
+                (va_pass)pass,        r->mode, r->nodes, r->n_from, {from->first, from->count},
+                p->sites[r->to].node, k};
+    }
+    return n;
+}
+
+// k as bounded by bindings and by the temporaries of one sweep.
+static int64_t bounded_k(const va_prompt *p, const prompt_request *r, const va_map_budget *b,
+                         int64_t most) {
+    const int64_t budget = b->sweep_bytes > 0 ? b->sweep_bytes : (int64_t)1 << 30;
+    int64_t range = b->range_bytes > 0 ? b->range_bytes : (int64_t)128 << 20, k = most;
+    va_sweep sweeps[2];
+    if (p->model->gpu)
+        range = VA_MIN(range, va_gpu_get_info(p->model->gpu)->max_range_bytes);
+    const int n = prompt_sweeps(p, r, 1, sweeps);
+    for (int i = 0; i < n; i++)
+        k = VA_MIN(k, va_graph_max_k(p->graph, &sweeps[i], range, budget));
+    return k;
+}
+
+static va_status fail_memory(const va_prompt *p, const va_map_plan *one, int64_t limit) {
+    char need[32], weights[32], values[32], vector[32], got[32];
+    return va_fail(
+        p->model->ctx, VA_ERR_MEMORY,
+        "not even one vector fits: expected %s of device memory (weights %s, values %s, "
+        "one vector %s), got %s",
+        va_format_bytes(need, one->peak_bytes), va_format_bytes(weights, one->weight_bytes),
+        va_format_bytes(values, one->value_bytes),
+        va_format_bytes(vector, one->sweep_bytes + one->end_bytes), va_format_bytes(got, limit));
+}
+
+// The largest k within the limit of memory: what one k takes grows with it.
+static va_status fit_memory(const va_prompt *p, const prompt_request *r, int64_t limit, int64_t k,
+                            va_map_plan *plan) {
+    va_status st = VA_OK;
+    int64_t good = 1, bad = k + 1;
+    VA_TRY(fill_plan(p, r, k, plan));
+    if (limit <= 0 || plan->peak_bytes <= limit)
+        return VA_OK;
+    VA_TRY(fill_plan(p, r, 1, plan));
+    if (plan->peak_bytes > limit)
+        return fail_memory(p, plan, limit);
+    while (bad - good > 1) {
+        const int64_t middle = good + (bad - good) / 2;
+        VA_TRY(fill_plan(p, r, middle, plan));
+        *(plan->peak_bytes <= limit ? &good : &bad) = middle;
+    }
+    VA_TRY(fill_plan(p, r, good, plan));
+done:
+    return st;
+}
+
+va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget *budget,
+                     va_map_plan *plan) {
+    va_status st = VA_OK;
+    const va_map_budget none = {0}, *b = budget ? budget : &none;
+    int64_t limit = b->memory_bytes, columns = 0;
+    for (int64_t i = 0; i < r->n_from; i++)
+        columns = VA_MAX(columns, p->sites[r->from[i]].rows * p->sites[r->from[i]].width);
+    *plan = (va_map_plan){.rows = p->sites[r->to].rows * p->sites[r->to].width,
+                          .columns = columns,
+                          .weight_bytes = weight_bytes(p),
+                          .value_bytes = va_graph_forward_cost(p->graph).memory_bytes};
+    if (p->model->gpu)
+        limit = limit > 0 ? VA_MIN(limit, va_gpu_memory_limit(p->model->gpu))
+                          : va_gpu_memory_limit(p->model->gpu);
+    int64_t most = VA_MAX(plan->rows, plan->columns);
+    if (b->max_k > 0)
+        most = VA_MIN(most, b->max_k);
+    r->reverse = r->n_from > 1;
+    const va_map_use use = r->use;
+    r->use = VA_MAP_APPLY; // the largest k of both directions decides between them
+    int64_t k = bounded_k(p, r, b, most);
+    r->use = use;
+    if (use == VA_MAP_DENSE) {
+        r->reverse = r->reverse || va_linmap_rows_by_reverse(plan->rows, plan->columns, k);
+        k = VA_MIN(k, r->reverse ? plan->rows : plan->columns);
+    }
+    if (k < 1) {
+        VA_TRY(fill_plan(p, r, 1, plan));
+        return fail_memory(p, plan, b->sweep_bytes > 0 ? b->sweep_bytes : (int64_t)1 << 30);
+    }
+    VA_TRY(fit_memory(p, r, limit, k, plan));
+done:
+    return st;
+}
+
+va_status va_prompt_plan_map(va_model *model, const va_prompt_params *params, int64_t from,
+                             int64_t to, va_mode mode, va_map_use use, const va_map_budget *budget,
+                             va_map_plan *plan) {
+    va_status st = VA_OK;
+    va_prompt *p = NULL;
+    prompt_request r;
+    VA_TRY(prompt_build(model, params, &p));
+    VA_TRY(prompt_check_request(p, &from, 1, to, mode));
+    r = (prompt_request){.from = &from,
+                         .nodes = &p->sites[from].full,
+                         .n_from = 1,
+                         .to = to,
+                         .mode = mode,
+                         .use = use};
+    VA_TRY(prompt_fit(p, &r, budget, plan));
+done:
+    va_prompt_destroy(&p);
+    return st;
+}

@@ -1,0 +1,122 @@
+// The derivatives of one site by many others, in one reverse sweep for each chunk of rows.
+//
+// The cotangent of a block's output is complete when the sweep passes it, so every source is read
+// off on the way to the deepest.
+// SPDX-License-Identifier: Apache-2.0
+#include "model_priv.h"
+
+#include <stdlib.h>
+
+typedef struct many_sources {
+    va_prompt *p;
+    const prompt_request *r;
+    int64_t k; // vectors of one sweep at most
+    va_buffer *to_buffer;
+    va_buffer **buffers; // [n_from]
+    va_block to;
+    va_block *from; // [n_from]
+    float *rows;    // on the host, of one source
+} many_sources;
+
+static va_status make_blocks(many_sources *s, va_arena *arena) {
+    va_status st = VA_OK;
+    va_ctx *ctx = s->p->model->ctx;
+    va_gpu *gpu = s->p->model->gpu;
+    const prompt_site *to = &s->p->sites[s->r->to];
+    int64_t widest = 0;
+    VA_TRY_ALLOC(ctx, s->buffers, VA_NEW_ARRAY(arena, va_buffer *, s->r->n_from));
+    VA_TRY_ALLOC(ctx, s->from, VA_NEW_ARRAY(arena, va_block, s->r->n_from));
+    VA_TRY(va_block_create(gpu, to->rows, s->k, to->width, "target", &s->to_buffer, &s->to));
+    for (int64_t i = 0; i < s->r->n_from; i++) {
+        const prompt_site *f = &s->p->sites[s->r->from[i]];
+        VA_TRY(
+            va_block_create(gpu, f->count, s->k, f->width, "source", &s->buffers[i], &s->from[i]));
+        widest = VA_MAX(widest, f->count * f->width);
+    }
+    VA_TRY_ALLOC(ctx, s->rows, malloc((size_t)(s->k * widest) * sizeof *s->rows));
+done:
+    return st;
+}
+
+static void free_blocks(many_sources *s) {
+    va_buffer_destroy(&s->to_buffer);
+    for (int64_t i = 0; s->buffers && i < s->r->n_from; i++)
+        va_buffer_destroy(&s->buffers[i]);
+    free(s->rows);
+}
+
+// A block of fewer vectors in the same memory.
+static va_block first_vectors(const va_block *b, int64_t k) {
+    return (va_block){b->T, k, b->d, va_slice_at(b->mem, 0, va_block_bytes(b->T, k, b->d))};
+}
+
+static va_status sweep_chunk(many_sources *s, va_arena *arena, int64_t first, int64_t count,
+                             va_source_rows_fn fn, void *user) {
+    va_status st = VA_OK;
+    const prompt_request *r = s->r;
+    va_gpu *gpu = s->p->model->gpu;
+    const prompt_site *f = &s->p->sites[r->from[0]];
+    const va_block to = first_vectors(&s->to, count);
+    va_block *from;
+    VA_TRY_ALLOC(s->p->model->ctx, from, VA_NEW_ARRAY(arena, va_block, r->n_from));
+    for (int64_t i = 0; i < r->n_from; i++)
+        from[i] = first_vectors(&s->from[i], count);
+    VA_TRY(va_block_one_hot(gpu, &to, first));
+    VA_TRY(va_graph_vjp(s->p->graph, r->mode, s->p->sites[r->to].node, &to, r->nodes, r->n_from,
+                        (va_row_range){f->first, f->count}, from));
+    for (int64_t i = 0; i < r->n_from; i++) {
+        VA_TRY(va_block_to_host(gpu, &from[i], s->rows));
+        VA_TRY(fn(user, i, first, count, s->rows));
+    }
+done:
+    return st;
+}
+
+static va_status check_positions(const va_prompt *p, const int64_t *from, int64_t n_from) {
+    const prompt_site *a = &p->sites[from[0]];
+    for (int64_t i = 1; i < n_from; i++) {
+        const prompt_site *b = &p->sites[from[i]];
+        char s[64], t[64];
+        if (a->first != b->first || a->count != b->count)
+            return va_fail(p->model->ctx, VA_ERR_USAGE,
+                           "derivatives in one sweep: expected sources at the same positions, got "
+                           "%s and %s",
+                           va_site_text(&a->site, s), va_site_text(&b->site, t));
+    }
+    return VA_OK;
+}
+
+va_status va_prompt_jacobians(va_prompt *prompt, const int64_t *from, int64_t n_from, int64_t to,
+                              va_mode mode, const va_map_budget *budget, va_source_rows_fn fn,
+                              void *user) {
+    va_status st = VA_OK;
+    va_ctx *ctx = prompt->model->ctx;
+    va_arena *arena = NULL;
+    va_node *nodes;
+    va_map_plan plan;
+    prompt_request r = {
+        .from = from, .n_from = n_from, .to = to, .mode = mode, .use = VA_MAP_DENSE};
+    many_sources s = {.p = prompt, .r = &r};
+    if (n_from < 1)
+        return va_fail(ctx, VA_ERR_USAGE, "derivatives in one sweep: expected at least one source");
+    VA_TRY(prompt_check_request(prompt, from, n_from, to, mode));
+    VA_TRY(check_positions(prompt, from, n_from));
+    VA_TRY_ALLOC(ctx, arena, va_arena_create());
+    VA_TRY_ALLOC(ctx, nodes, VA_NEW_ARRAY(arena, va_node, n_from));
+    for (int64_t i = 0; i < n_from; i++)
+        nodes[i] = prompt->sites[from[i]].full;
+    r.nodes = nodes;
+    r.reverse = true;
+    VA_TRY(prompt_fit(prompt, &r, budget, &plan));
+    s.k = plan.k;
+    VA_TRY(make_blocks(&s, arena));
+    VA_TRY(prompt_forward(prompt));
+    for (int64_t first = 0; first < plan.rows; first += s.k) {
+        VA_TRY(va_check_interrupt(ctx));
+        VA_TRY(sweep_chunk(&s, arena, first, VA_MIN(s.k, plan.rows - first), fn, user));
+    }
+done:
+    free_blocks(&s);
+    va_arena_destroy(&arena);
+    return st;
+}

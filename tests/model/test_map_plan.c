@@ -1,0 +1,218 @@
+// What a derivative takes, planned before anything is allocated, and the same when it runs; many
+// sources from one sweep.
+// libs: va_model
+// SPDX-License-Identifier: Apache-2.0
+#include "test_gpu.h"
+
+#include "vkalign/model.h"
+
+#include <math.h>
+
+enum { T = 7, D = 32, MANY = 5 };
+static const int32_t ids[] = {2, 7, 1, 9, 30, 8, 3};
+
+static struct { va_ctx *ctx; } env;
+
+static va_model *open_plain(va_gpu *gpu) {
+    char dir[VA_TEST_PATH];
+    va_model *m;
+    assert_ok(env.ctx, va_model_open(env.ctx, va_test_fixture(dir, "gemma3-plain"), &m));
+    if (gpu)
+        assert_ok(env.ctx, va_model_attach(m, gpu));
+    return m;
+}
+
+static va_site site(const char *text) {
+    va_site s;
+    assert_ok(env.ctx, va_site_parse(env.ctx, text, 3, &s));
+    return s;
+}
+
+static va_prompt_params pair(const va_site *sites, int64_t n) {
+    return (va_prompt_params){
+        .ids = ids, .seq_len = T, .sites = sites, .n_sites = n, .derivatives = true};
+}
+
+// -- plans and what is taken ----------------------------------------------------------------------
+
+static va_status count_rows(void *user, int64_t first, int64_t count, const float *rows) {
+    (void)first;
+    (void)rows;
+    *(int64_t *)user += count;
+    return VA_OK;
+}
+
+// The device's peak of a whole Jacobian, made in this budget on a device of its own.
+static int64_t measured_peak(const va_site *sites, va_map_use use, const va_map_budget *budget) {
+    va_gpu *gpu = va_test_gpu(env.ctx);
+    va_model *m = open_plain(gpu);
+    va_prompt *p;
+    va_linmap *map;
+    const va_prompt_params params = pair(sites, 2);
+    assert_ok(env.ctx, va_prompt_create(m, &params, &p));
+    assert_ok(env.ctx, va_prompt_linmap(p, 0, 1, VA_EXACT, budget, &map));
+    if (use == VA_MAP_DENSE) {
+        int64_t n = 0;
+        assert_ok(env.ctx, va_linmap_rows(map, count_rows, &n));
+        assert_true(n >= D);
+    } else {
+        const int64_t k = va_linmap_max_k(map);
+        float *x = calloc((size_t)(k * T * D), sizeof *x), *y = calloc((size_t)(k * T * D), 4);
+        assert_ok(env.ctx, va_linmap_apply_host(map, x, k, y));
+        assert_ok(env.ctx, va_linmap_apply_t_host(map, y, k, x));
+        free(x);
+        free(y);
+    }
+    const int64_t peak = va_gpu_get_memory(gpu).peak_bytes;
+    va_linmap_destroy(&map);
+    va_prompt_destroy(&p);
+    va_model_close(&m);
+    va_test_gpu_close(&gpu);
+    return peak;
+}
+
+// Within 5%, and 64 KiB for the alignment of this model's small tensors.
+static void check_peak(const char *from, const char *to, va_map_use use, va_map_budget budget) {
+    const va_site sites[] = {site(from), site(to)};
+    va_model *m = open_plain(NULL);
+    va_map_plan plan;
+    const va_prompt_params params = pair(sites, 2);
+    assert_ok(env.ctx, va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, use, &budget, &plan));
+    const int64_t peak = measured_peak(sites, use, &budget);
+    if (!(fabs((double)(peak - plan.peak_bytes)) <= 0.05 * (double)peak + 65536))
+        fail_msg("%s -> %s, k %lld: planned %lld bytes, taken %lld", from, to, (long long)plan.k,
+                 (long long)plan.peak_bytes, (long long)peak);
+    assert_true(budget.memory_bytes == 0 || plan.peak_bytes <= budget.memory_bytes);
+    va_model_close(&m);
+}
+
+static void test_peaks(void **state) {
+    (void)state;
+    check_peak("embed@all", "norm:3@all", VA_MAP_DENSE, (va_map_budget){0});
+    check_peak("embed@all", "norm:3@all", VA_MAP_DENSE, (va_map_budget){.sweep_bytes = 1000000});
+    check_peak("embed@last", "resid:3@all", VA_MAP_DENSE, (va_map_budget){0});
+    check_peak("embed@all", "norm:3@last", VA_MAP_APPLY, (va_map_budget){.max_k = 16});
+    check_peak("resid:1@2", "logits@last", VA_MAP_APPLY, (va_map_budget){.memory_bytes = 400000});
+}
+
+// Less memory: smaller chunks, then a refusal with the bytes that would do, which then do.
+static void test_memory_limits(void **state) {
+    (void)state;
+    const va_site sites[] = {site("embed@all"), site("norm:3@all")};
+    va_model *m = open_plain(NULL);
+    const va_prompt_params params = pair(sites, 2);
+    va_map_plan free_plan, tight, one;
+    va_map_budget b = {.max_k = 1};
+    assert_ok(env.ctx,
+              va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, NULL, &free_plan));
+    assert_ok(env.ctx, va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, &b, &one));
+    assert_int_equal(free_plan.rows, T * D);
+    assert_int_equal(free_plan.k, T * D);
+    assert_int_equal(free_plan.sweeps, 1);
+    assert_int_equal(one.sweeps, T * D);
+    b = (va_map_budget){.memory_bytes = (one.peak_bytes + free_plan.peak_bytes) / 2};
+    assert_ok(env.ctx, va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, &b, &tight));
+    assert_true(tight.k > 1 && tight.k < free_plan.k && tight.peak_bytes <= b.memory_bytes);
+    assert_int_equal(tight.sweeps, (T * D + tight.k - 1) / tight.k);
+    b.memory_bytes = one.peak_bytes;
+    assert_ok(env.ctx, va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, &b, &tight));
+    assert_int_equal(tight.k, 1);
+    b.memory_bytes = one.peak_bytes - 1;
+    char expected[96], bytes[32];
+    snprintf(expected, sizeof expected, "not even one vector fits: expected %s of device memory",
+             va_format_bytes(bytes, one.peak_bytes));
+    assert_error(env.ctx, VA_ERR_MEMORY, expected,
+                 va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, &b, &tight));
+    va_model_close(&m);
+}
+
+// -- many sources ---------------------------------------------------------------------------------
+
+typedef struct gathered {
+    float *J[MANY]; // [D, T * D]
+    int64_t n_calls;
+} gathered;
+
+static va_status gather(void *user, int64_t source, int64_t first, int64_t count,
+                        const float *rows) {
+    gathered *g = user;
+    memcpy(g->J[source] + first * T * D, rows, (size_t)(count * T * D) * sizeof *rows);
+    g->n_calls++;
+    return VA_OK;
+}
+
+// The derivatives by every block's output from one sweep are those of one sweep each.
+static void test_many_sources(void **state) {
+    (void)state;
+    static const char *const names[MANY + 1] = {"embed@all",   "resid:1@all", "attn:1@all",
+                                                "resid:2@all", "mlp:2@all",   "norm:3@last"};
+    va_gpu *gpu = va_test_gpu(env.ctx);
+    va_model *m = open_plain(gpu);
+    va_prompt *p;
+    va_site sites[MANY + 1];
+    int64_t from[MANY];
+    gathered g = {0};
+    float *J = malloc(D * T * D * sizeof *J);
+    for (int i = 0; i <= MANY; i++)
+        sites[i] = site(names[i]);
+    for (int i = 0; i < MANY; i++) {
+        from[i] = i;
+        g.J[i] = malloc(D * T * D * sizeof *J);
+    }
+    const va_prompt_params params = pair(sites, MANY + 1);
+    assert_ok(env.ctx, va_prompt_create(m, &params, &p));
+    for (int mode = VA_EXACT; mode <= VA_DETACHED; mode++) {
+        g.n_calls = 0;
+        assert_ok(env.ctx, va_prompt_jacobians(p, from, MANY, MANY, (va_mode)mode,
+                                               &(va_map_budget){.max_k = 10}, gather, &g));
+        assert_int_equal(g.n_calls, MANY * 4); // 32 rows, ten at a time
+        for (int i = 0; i < MANY; i++) {
+            va_linmap *map;
+            assert_ok(env.ctx, va_prompt_linmap(p, i, MANY, (va_mode)mode, NULL, &map));
+            assert_ok(env.ctx, va_linmap_dense(map, J));
+            // f32 sums in another order where cotangents meet
+            const double error = va_test_frobenius_error_f32(g.J[i], J, D * T * D);
+            if (!(error <= 2e-6))
+                fail_msg("%s, mode %d: error %g", names[i], mode, error);
+            va_linmap_destroy(&map);
+        }
+    }
+    const int64_t mixed[] = {0, MANY};
+    assert_error(env.ctx, VA_ERR_USAGE, "does not come before",
+                 va_prompt_jacobians(p, mixed, 2, MANY, VA_EXACT, NULL, gather, &g));
+    va_prompt_destroy(&p);
+    for (int i = 0; i < MANY; i++)
+        free(g.J[i]);
+    free(J);
+    va_model_close(&m);
+    va_test_gpu_close(&gpu);
+}
+
+static void test_positions_differ(void **state) {
+    (void)state;
+    va_gpu *gpu = va_test_gpu(env.ctx);
+    va_model *m = open_plain(gpu);
+    va_prompt *p;
+    gathered g = {0};
+    const va_site sites[] = {site("embed@all"), site("resid:1@2"), site("norm:3@last")};
+    const va_prompt_params params = pair(sites, 3);
+    assert_ok(env.ctx, va_prompt_create(m, &params, &p));
+    assert_error(env.ctx, VA_ERR_USAGE, "expected sources at the same positions, got embed@all and",
+                 va_prompt_jacobians(p, (const int64_t[]){0, 1}, 2, 2, VA_EXACT, NULL, gather, &g));
+    va_prompt_destroy(&p);
+    va_model_close(&m);
+    va_test_gpu_close(&gpu);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_peaks),
+        cmocka_unit_test(test_memory_limits),
+        cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_positions_differ),
+    };
+    env.ctx = va_test_ctx();
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    va_ctx_destroy(&env.ctx);
+    return failed;
+}
