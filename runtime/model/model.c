@@ -32,6 +32,34 @@ done:
     return st;
 }
 
+// A configuration that ties the tables over files that hold two different ones: transformers then
+// keeps both, and so is done here.
+static va_status settle_tying(va_model *m) {
+    va_status st = VA_OK;
+    const int64_t V = m->config.vocab_size, d = m->config.d_model;
+    va_arch_source sources[VA_ARCH_MAX_SOURCES];
+    const va_file_tensor *head = NULL, *table;
+    if (!m->config.tied_embeddings)
+        return VA_OK;
+    const int64_t n = va_arch_sources(&m->config, m->arena, "lm_head.weight", V, sources);
+    for (int64_t i = 0; i < n && !head; i++)
+        head = model_files_find(&m->files, sources[i].name);
+    if (!head || head->n_dim != 2 || head->shape[0] != V || head->shape[1] != d)
+        return VA_OK;
+    VA_TRY(model_find_embedding(m, &table));
+    if (table->dtype == head->dtype &&
+        memcmp(table->data, head->data, (size_t)table->size_bytes) == 0)
+        return VA_OK;
+    va_log(m->ctx, VA_LOG_WARN,
+           "%s: the configuration ties the embeddings, but %s is another table; both are used, as "
+           "in transformers",
+           m->dir, head->name);
+    m->config.tied_embeddings = false;
+    m->config.unembed_weight = "lm_head.weight";
+done:
+    return st;
+}
+
 // Counts parameters and names the dtypes of the files, "BF16+F32".
 static va_status survey_files(va_model *m) {
     va_status st = VA_OK;
@@ -84,6 +112,7 @@ va_status va_model_open(va_ctx *ctx, const char *path, va_model **model) {
     VA_TRY(model_load_tokenizer(m));
     if (!is_gguf)
         VA_TRY(model_files_open(ctx, path, false, &m->files));
+    VA_TRY(settle_tying(m));
     VA_TRY(survey_files(m));
     *model = m;
 done:
