@@ -30,9 +30,11 @@
     X(OPT_MODE, "--mode", NULL, "M", "exact (default) or detached")                                \
     X(OPT_MATRIX, "--matrix", NULL, "FILE", "A.npy or A.safetensors:NAME instead of a model")      \
     X(OPT_K, "-k", NULL, "K", "number of singular triplets (default 8)")                           \
-    X(OPT_METHOD, "--method", NULL, "M", "subspace (default), power or dense")                     \
+    X(OPT_METHOD, "--method", NULL, "M", "golub-kahan (default), subspace, power or dense")        \
     X(OPT_TOLERANCE, "--tolerance", NULL, "X", "largest residual relative to sigma_1 (1e-5)")      \
-    X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "applications of the map (200)")          \
+    X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "steps: A and A' each once (200)")        \
+    X(OPT_BLOCK, "--block", NULL, "N", "vectors that the map is applied to at once")               \
+    X(OPT_BASIS, "--basis", NULL, "N", "vectors that golub-kahan keeps before it restarts")        \
     X(OPT_SEED, "--seed", NULL, "N", "seed of random start vectors (0)")                           \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \

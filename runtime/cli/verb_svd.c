@@ -24,6 +24,8 @@ static va_status read_params(va_cli *cli, va_svd_params *params) {
     VA_TRY(va_cli_int(cli, OPT_K, 1, 1 << 20, &params->k));
     VA_TRY(va_cli_int(cli, OPT_MAX_ITERATIONS, 1, 1 << 20, &params->max_iterations));
     VA_TRY(va_cli_int(cli, OPT_SEED, 0, INT64_MAX, &seed));
+    VA_TRY(va_cli_int(cli, OPT_BLOCK, 1, 1 << 20, &params->block));
+    VA_TRY(va_cli_int(cli, OPT_BASIS, 1, 1 << 20, &params->basis));
     VA_TRY(va_cli_positive(cli, OPT_TOLERANCE, &params->tolerance));
     params->seed = (uint64_t)seed;
 done:
@@ -128,6 +130,7 @@ static void show_result(va_cli *cli, const va_svd_result *r, const char *label) 
     }
     va_json_add_int(cli->out, "rank", r->rank);
     va_json_add_int(cli->out, "iterations", r->iterations);
+    va_json_add_int(cli->out, "vectors", r->vectors);
     va_json_add_bool(cli->out, "converged", r->converged);
     va_cli_print(cli, "\n%s after %lld applications\n",
                  r->converged ? "converged" : "NOT converged", (long long)r->iterations);
