@@ -177,6 +177,35 @@ static void test_warnings(void **state) {
     va_linmap_destroy(&map);
 }
 
+// A' that is not the transpose of A: no method believes it.
+static void test_contradiction(void **state) {
+    svd_fixture *f = *state;
+    enum { M = 40, N = 30 };
+    const va_linmap_shape shape = {1, N, 1, M};
+    double sigma[N];
+    char warning[1024] = "";
+    for (int j = 0; j < N; j++)
+        sigma[j] = pow(0.8, j);
+    float *A = svd_with_spectrum(f->arena, M, N, N, sigma),
+          *B = VA_NEW_ARRAY(f->arena, float, M *N);
+    for (int i = 0; i < M * N; i++)
+        B[i] = A[i] * (i % 3 ? 1 : 0.5f);
+    va_linmap *map = svd_false_map(f, A, B, &shape);
+    for (int method = 0; method < VA_SVD_METHOD_COUNT; method++) {
+        va_ctx *ctx = va_ctx_create(&(va_ctx_params){.log = keep_warning, .log_user = warning});
+        const va_svd_params p = {.k = 3, .method = (va_svd_method)method};
+        va_svd_result r;
+        warning[0] = '\0';
+        assert_ok(ctx, va_svd(ctx, f->arena, map, &p, &r));
+        assert_false(r.converged);
+        assert_non_null(strstr(warning, "3 of 3 triplets did not converge"));
+        if (method == VA_SVD_GOLUB_KAHAN || method == VA_SVD_DENSE) // the others run on and on
+            assert_non_null(strstr(warning, "is A' the transpose of A?"));
+        va_ctx_destroy(&ctx);
+    }
+    va_linmap_destroy(&map);
+}
+
 // A block below k that has had too few steps to hold k vectors: finite, orthonormal, and said.
 static void test_limit_before_k(void **state) {
     svd_fixture *f = *state;
@@ -305,6 +334,7 @@ int main(void) {
         SVD_TEST(test_signs_near_ties),
         SVD_TEST(test_impossible_tolerance),
         SVD_TEST(test_warnings),
+        SVD_TEST(test_contradiction),
         SVD_TEST(test_limit_before_k),
         SVD_TEST(test_history),
         SVD_TEST(test_not_finite),
