@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BASIS_BYTES = 1 << 30 }; // of a default
+enum {
+    MAX_BASIS_BYTES = 1 << 30, // of a default
+    MAX_STEPS = 1 << 30        // far from overflow when it is multiplied by k
+};
 
 static const char *const method_names[] = {
 #define VA_X(id, name, text) name,
@@ -100,7 +103,7 @@ static va_status check_params(svd_job *job) {
                "svd: %lld triplets asked of a %lld x %lld map, which has %lld", (long long)p->k,
                (long long)job->m, (long long)job->n, (long long)job->k);
     p->tolerance = p->tolerance > 0 ? p->tolerance : 1e-5;
-    p->max_iterations = p->max_iterations > 0 ? p->max_iterations : 200;
+    p->max_iterations = p->max_iterations > 0 ? VA_MIN(p->max_iterations, MAX_STEPS) : 200;
     VA_TRY(set_sizes(job));
 done:
     return st;

@@ -68,7 +68,9 @@ static bool judge(svd_job *job, const tally *before, search *t, int64_t step, do
     t->is_converged = residual <= job->params.tolerance * sigma_1;
     const bool stagnates = residual <= VA_SVD_FLOOR * sigma_1 && step - t->best_at >= 8;
     va_svd_record(job, va_svd_relative(residual, sigma_1), before->n_converged + t->is_converged);
-    return stagnates || residual <= VA_SVD_SAFETY * job->params.tolerance * sigma_1;
+    // What deflation takes out of a later triplet's products are the residuals of those before it.
+    const double target = VA_SVD_SAFETY / sqrt((double)job->k) * job->params.tolerance;
+    return stagnates || residual <= target * sigma_1;
 }
 
 static va_status find_triplet(svd_job *job, int64_t j, double *w, tally *so_far) {

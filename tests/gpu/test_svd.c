@@ -48,10 +48,19 @@ static void test_parameters(void **state) {
     for (int i = 0; i < VA_COUNT(cases); i++)
         assert_error(f->ctx, VA_ERR_USAGE, cases[i].message,
                      va_svd(f->ctx, f->arena, map, &cases[i].p, &r));
-    const va_svd_params huge = {
-        .k = INT64_MAX, .block = INT64_MAX, .basis = INT64_MAX, .max_iterations = INT64_MAX};
-    assert_ok(f->ctx, va_svd(f->ctx, f->arena, map, &huge, &r));
-    assert_true(r.k == 20 && r.rank == 1 && r.converged);
+    const va_svd_params huge[] = {
+        {.k = INT64_MAX, .block = INT64_MAX, .basis = INT64_MAX, .max_iterations = INT64_MAX},
+        {.k = INT64_MAX,
+         .method = VA_SVD_SUBSPACE,
+         .block = INT64_MAX,
+         .max_iterations = INT64_MAX},
+        {.k = INT64_MAX, .method = VA_SVD_POWER, .max_iterations = INT64_MAX},
+        {.k = INT64_MAX, .method = VA_SVD_DENSE},
+    };
+    for (int i = 0; i < VA_COUNT(huge); i++) {
+        assert_ok(f->ctx, va_svd(f->ctx, f->arena, map, &huge[i], &r));
+        assert_true(r.k == 20 && r.rank == 1 && r.converged);
+    }
     va_linmap_destroy(&map);
 }
 
