@@ -31,8 +31,11 @@ const va_verb va_verbs[] = {
      "Writes float32 [p_out, d_out, p_in, d_in] without the axes of sites at one position."},
     {"svd", "", "largest singular triplets of a Jacobian (matrix-free) or of a matrix", 0, 0,
      VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(MATRIX) | BIT(K) | BIT(METHOD) |
-         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(SEED) | BIT(OUT),
+         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(BLOCK) | BIT(BASIS) | BIT(SEED) | BIT(OUT),
      va_cli_svd,
-     "--out writes safetensors: U [k, m], S [k], V [k, n] (one vector a row), residuals [k]."},
+     "--out writes safetensors: U [k, m], S [k], V [k, n] (one vector a row), residuals [k].\n"
+     "What does not converge is said, for each triplet; -v or --json tells the whole history.\n"
+     "--tolerance, --max-iterations and --seed are not for dense; --block is for golub-kahan\n"
+     "(default: k, at least 16) and subspace (k + max(8, k)); --basis for golub-kahan."},
 };
 const int va_verb_count = (int)VA_COUNT(va_verbs);
