@@ -251,11 +251,13 @@ static void provenance(va_doc *d, const va_json *meta) {
     char peak[32];
     double bytes = va_report_number(device, "peak_bytes");
     va_doc_heading(d, "How it was made");
-    va_doc_paragraph(d,
-                     "Model %s: %s, %.0f layers, width %.0f, %s, SHA-256 of the weights used %s.",
-                     va_report_text(model, "path"), va_report_text(model, "family"),
-                     va_report_number(model, "n_layer"), va_report_number(model, "d_model"),
-                     va_report_text(model, "dtype"), va_report_text(model, "sha256"));
+    va_doc_paragraph(
+        d, "Model %s: %s, %.0f layers, width %.0f, %s%s, SHA-256 of the weights used %s.",
+        va_report_text(model, "path"), va_report_text(model, "family"),
+        va_report_number(model, "n_layer"), va_report_number(model, "d_model"),
+        va_report_text(model, "dtype"),
+        flag(model, "dequantised") ? " (dequantised: float32 of the packed weights)" : "",
+        va_report_text(model, "sha256"));
     va_doc_paragraph(d, "Device %s, driver %s, %s of device memory at the peak.",
                      va_report_text(device, "name"), va_report_text(device, "driver"),
                      va_format_bytes(peak, bytes > 0 && bytes < 0x1p63 ? (int64_t)bytes : 0));

@@ -14,12 +14,22 @@ static const double VALUE_TOLERANCE = 1e-4, JACOBIAN_TOLERANCE = 1e-4;
 static const double ADJOINT_TOLERANCE = 1e-5;
 static const double RECONSTRUCTION_TOLERANCE = 2e-6;
 
-enum { MAX_SITES = 64 };
+enum { MAX_SITES = 64, MAX_CLASSES = 64 };
+
+// Pairs of sites with one kind and position at each end: "embed@all > norm@last".
+typedef struct pair_class {
+    char name[64];
+    va_mode mode;
+    int n;
+    double worst;
+} pair_class;
 
 static struct {
     va_ctx *ctx;
     va_gpu *gpu;
     double worst_value, worst_jacobian, worst_adjoint, worst_jvp, worst_reconstruction;
+    pair_class classes[MAX_CLASSES];
+    int n_classes;
 } env;
 
 typedef struct fixture {
@@ -201,6 +211,34 @@ static int count_dims(const va_site *site, int64_t rows, int64_t width, int64_t 
     return 2;
 }
 
+// The site's text without its layer.
+static const char *site_class(const va_site *site, char buf[64]) {
+    char text[64];
+    va_site_text(site, text);
+    const char *colon = strchr(text, ':'), *at = strchr(text, '@');
+    snprintf(buf, 64, "%.*s%s", (int)((colon ? colon : at) - text), text, at);
+    return buf;
+}
+
+static void note_class(const va_site *sites, va_mode mode, double error) {
+    char a[64], b[64], name[64];
+    int i = 0;
+    snprintf(name, sizeof name, "%.30s > %.30s", site_class(&sites[0], a),
+             site_class(&sites[1], b));
+    while (i < env.n_classes &&
+           (env.classes[i].mode != mode || strcmp(env.classes[i].name, name) != 0))
+        i++;
+    assert_true(i < MAX_CLASSES);
+    pair_class *c = &env.classes[i];
+    if (i == env.n_classes) {
+        env.n_classes++;
+        c->mode = mode;
+        memcpy(c->name, name, sizeof name);
+    }
+    c->n++;
+    c->worst = fmax(c->worst, error);
+}
+
 // name: "p0.jac.MODE.FROM>TO"
 static void check_jacobian(fixture *f, const va_file_tensor *t) {
     char mode_text[16], from[48], to[48];
@@ -232,8 +270,9 @@ static void check_jacobian(fixture *f, const va_file_tensor *t) {
 
     j.J = VA_NEW_ARRAY(f->arena, float, j.m *j.n);
     assert_ok(env.ctx, va_linmap_dense(j.map, j.J));
-    note(&env.worst_jacobian, va_test_frobenius_error_f32(j.J, expected_values(f, t), t->n_elem),
-         JACOBIAN_TOLERANCE, f->folder, t->name);
+    const double error = va_test_frobenius_error_f32(j.J, expected_values(f, t), t->n_elem);
+    note_class(sites, mode, error);
+    note(&env.worst_jacobian, error, JACOBIAN_TOLERANCE, f->folder, t->name);
     check_adjoint(&j);
     if (mode == VA_DETACHED && sites[0].position == VA_POS_ALL)
         check_reconstruction(f, &j);
@@ -284,6 +323,10 @@ static int run(const struct CMUnitTest *tests, size_t n) {
         "worst errors: values %.2g, Jacobians %.2g, adjoint %.2g, J x %.2g, reconstruction %.2g\n",
         env.worst_value, env.worst_jacobian, env.worst_adjoint, env.worst_jvp,
         env.worst_reconstruction);
+    for (int i = 0; i < env.n_classes; i++)
+        printf("  %-8s %-32s %3d Jacobians, worst error %.2g\n",
+               env.classes[i].mode == VA_EXACT ? "exact" : "detached", env.classes[i].name,
+               env.classes[i].n, env.classes[i].worst);
     failed += va_gpu_validation_count(env.gpu) > 0;
     va_gpu_close(&env.gpu);
     va_ctx_destroy(&env.ctx);

@@ -4,7 +4,7 @@
 #include "gguf_bytes.h"
 #include "test_support.h"
 
-#include "vkalign/io.h"
+#include "vkalign/gguf.h"
 
 #include <dirent.h>
 #include <math.h>
