@@ -452,7 +452,7 @@ static void check_file(fixture *f, const char *name, int k) {
         if (method == VA_SVD_POWER)
             continue; // these spectra are too flat for it
         const va_svd_params p = {
-            .k = k, .method = (va_svd_method)method, .oversample = 24, .max_iterations = 400};
+            .k = k, .method = (va_svd_method)method, .block = method == VA_SVD_SUBSPACE ? 32 : 0, .max_iterations = 400};
         va_svd_result r = solve(f, A, m, n, &p);
         if (!r.converged)
             fail_msg("%s by %s: not converged after %lld", name, va_svd_method_name(p.method),
