@@ -284,7 +284,8 @@ va_status va_svd_golub_kahan(svd_job *job) {
         VA_TRY(rayleigh_ritz(&g));
         double residual = largest_estimate(&g, &n_converged);
         va_svd_record(job, residual, n_converged);
-        if (g.p >= job->k && i >= g.probe_until && residual <= g.target)
+        const bool may_end = g.p >= job->k && (i >= g.probe_until || g.w == 0);
+        if (may_end && residual <= g.target)
             VA_TRY(finish(&g, i, &is_done));
     }
     if (!is_done && !job->at_floor)
