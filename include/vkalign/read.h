@@ -20,8 +20,8 @@ extern "C" {
 // estimated. Method dense forms the matrix whatever its size.
 typedef struct va_read_spectrum_params {
     va_svd_params svd;   // k of them
-    int64_t whole_limit; // 0 = 2^21; negative: never
-    int64_t exact_limit; // 0 = 2^24; negative: never
+    int64_t whole_limit; // 0 = 2^19; negative: never
+    int64_t exact_limit; // 0 = 2^22; negative: never
     int64_t probes;      // of the estimate; 0 = 64
 } va_read_spectrum_params;
 
@@ -45,7 +45,7 @@ va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
 
 // -- vectors as words -----------------------------------------------------------------------------
 
-// How a vector x of one token is scored against every token t of the vocabulary. W_U is the
+// How a vector z of one token is scored against every token t of the vocabulary. W_U is the
 // unembedding, E the embedding, g the final norm's gain (1 + w for Gemma).
 //
 // Of a direction u that is added to the residual stream, the final norm makes g * u times a
@@ -54,10 +54,10 @@ va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
 // same: lm_head(u) of the last layer's Jacobian, which ends after the norm, lm_head(norm(u)) of
 // others. X(enum, name, what the score of token t is)
 #define VA_READ_BY_LIST(X)                                                                         \
-    X(VA_READ_GAIN, "gain", "W_U (g * x)")                                                         \
-    X(VA_READ_DIRECT, "direct", "W_U x")                                                           \
-    X(VA_READ_ENTRIES, "entries", "x itself, one entry a token")                                   \
-    X(VA_READ_NEAREST, "nearest", "cosine of x with the embedding")
+    X(VA_READ_GAIN, "gain", "W_U (g * z)")                                                         \
+    X(VA_READ_DIRECT, "direct", "W_U z")                                                           \
+    X(VA_READ_ENTRIES, "entries", "entries of z, one a token")                                     \
+    X(VA_READ_NEAREST, "nearest", "cosine of z with the embedding")
 typedef enum va_read_by {
 #define VA_X(id, name, text) id,
     VA_READ_BY_LIST(VA_X)
@@ -79,7 +79,7 @@ typedef struct va_read_part {
     int64_t row;
     double share;               // of the vector's squared norm
     const va_read_token *plus;  // [n_tokens] largest scores first, of equals the lower id
-    const va_read_token *minus; // the same for the vector's negative: scores are those of -x
+    const va_read_token *minus; // the same for the vector's negative: scores are those of -z
 } va_read_part;
 
 typedef struct va_read_word {

@@ -72,7 +72,6 @@ va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
     const int64_t m = s.T_out * s.d_out, n = s.T_in * s.d_in;
     const bool dense = p->svd.method == VA_SVD_DENSE;
     int64_t n_entries;
-    va_svd_params solve = p->svd;
     *out = (va_read_spectrum_result){0};
     if (!va_mul_i64(m, n, &n_entries))
         return va_fail(ctx, VA_ERR_SHAPE, "%s: %lld x %lld entries overflow", va_linmap_label(map),
@@ -80,14 +79,14 @@ va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
     if (p->svd.k < 1)
         return va_fail(ctx, VA_ERR_USAGE, "spectrum: expected k >= 1, got %lld",
                        (long long)p->svd.k);
-    if (dense || n_entries <= limit(p->whole_limit, (int64_t)1 << 21))
+    if (dense || n_entries <= limit(p->whole_limit, (int64_t)1 << 19))
         VA_TRY(form_matrix(ctx, arena, map, m, n, &p->svd, out));
     if (!dense)
-        VA_TRY(va_svd(ctx, arena, map, &solve, &out->svd));
+        VA_TRY(va_svd(ctx, arena, map, &p->svd, &out->svd));
     if (!out->whole) {
         out->sigma = out->svd.sigma;
         out->n_sigma = out->svd.k;
-        if (n_entries <= limit(p->exact_limit, (int64_t)1 << 24)) {
+        if (n_entries <= limit(p->exact_limit, (int64_t)1 << 22)) {
             double squared;
             VA_TRY(va_svd_frobenius_squared(ctx, map, &squared));
             out->frobenius = sqrt(squared);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_FLOATS = 1 << 24 }; // of all J_i x_i in memory at once, unless one takes more
+
 typedef struct value_sites {
     va_site from, to;
     int64_t from_first, from_count, to_first, to_count; // tokens
@@ -49,7 +51,8 @@ static va_status add_shares(va_ctx *ctx, va_linmap *map, const va_read_value_res
                             int64_t first_token, va_read_share *shares) {
     va_status st = VA_OK;
     const int64_t T = v->n_shares, n = v->n, m = v->m, d = n / T;
-    const int64_t most = VA_MIN(VA_MIN(16, va_linmap_max_k(map)), T);
+    const int64_t fitting = VA_MAX(MOST_FLOATS / VA_MAX(m, n), 1);
+    const int64_t most = VA_MIN(VA_MIN(fitting, va_linmap_max_k(map)), T);
     const double yy = v->norm_y * v->norm_y;
     float *x = NULL, *Jx = NULL;
     int64_t n_x, n_Jx;

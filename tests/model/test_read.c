@@ -553,7 +553,7 @@ static void test_names(void **state) {
         assert_int_equal(va_read_by_default(&site), cases[i].by);
     }
     assert_string_equal(va_read_by_name(VA_READ_GAIN), "gain");
-    assert_string_equal(va_read_by_text(VA_READ_GAIN), "W_U (g * x)");
+    assert_string_equal(va_read_by_text(VA_READ_GAIN), "W_U (g * z)");
 }
 
 int main(void) {
