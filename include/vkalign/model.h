@@ -43,6 +43,16 @@ va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed,
 // and tokenizer.json, or of a GGUF file's header.
 va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]);
 
+typedef enum va_model_table { VA_TABLE_EMBED, VA_TABLE_UNEMBED } va_model_table;
+typedef va_status (*va_table_rows_fn)(void *user, int64_t first, int64_t count, const float *rows);
+// Every row of a table [V, d] in order, as f32, some 1 MiB at a time out of the files: no device.
+// The embedding is as stored, before any scaling; a tied unembedding is the same table. NaN and
+// infinity are VA_ERR_NUMERIC. Stops at va_interrupt.
+va_status va_model_table_rows(va_model *model, va_model_table table, va_table_rows_fn fn,
+                              void *user);
+// gain [d] of the final norm, 1 + w for Gemma; *centred: whether it takes the mean away first.
+va_status va_model_norm_gain(va_model *model, float *gain, bool *centred);
+
 // Sets the device; before the first prompt. gpu is borrowed.
 va_status va_model_attach(va_model *model, va_gpu *gpu);
 
@@ -87,6 +97,10 @@ va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_gra
 
 // Rows and width of a site at its position: [rows, width] per sequence.
 void va_prompt_site_shape(const va_prompt *prompt, int64_t site, int64_t *rows, int64_t *width);
+va_model *va_prompt_model(const va_prompt *prompt);
+// The site with its layer's number, and the tokens that it takes: [first, first + count), for @mean
+// those that the mean is of.
+va_site va_prompt_site(const va_prompt *prompt, int64_t site, int64_t *first, int64_t *count);
 // The site's value, [n_seq, rows, width] f32; runs forward when needed; waits. Non-finite values
 // are VA_ERR_NUMERIC.
 va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data);

@@ -35,6 +35,10 @@
     X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "steps: A and A' each once (200)")        \
     X(OPT_BLOCK, "--block", NULL, "N", "vectors that the map is applied to at once")               \
     X(OPT_BASIS, "--basis", NULL, "N", "vectors that golub-kahan keeps before it restarts")        \
+    X(OPT_PROBES, "--probes", NULL, "N", "random probes of a norm that is estimated (64)")         \
+    X(OPT_DECODE, "--decode", NULL, "M", "left vectors: gain, W_U (g * u), or direct, W_U u")      \
+    X(OPT_TOP, "--top", NULL, "N", "tokens listed of each vector (6)")                             \
+    X(OPT_DEPTH, "--depth", NULL, NULL, "every layer N of --to KIND:*@POSITION")                   \
     X(OPT_SEED, "--seed", NULL, "N", "seed of random start vectors (0)")                           \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
@@ -104,6 +108,7 @@ va_status va_cli_tokenize(va_cli *cli);
 va_status va_cli_forward(va_cli *cli);
 va_status va_cli_jacobian(va_cli *cli);
 va_status va_cli_svd(va_cli *cli);
+va_status va_cli_map(va_cli *cli);
 
 // -- options (cli_options.c) ---------------------------------------------------------------------
 
@@ -162,7 +167,7 @@ typedef struct va_cli_prompt {
     va_model *model;
     va_gpu *gpu;
     va_prompt *prompt;
-    va_site sites[2];
+    va_site *sites; // [n_sites]
     int64_t n_sites;
     int32_t *ids; // [n_ids]
     int64_t n_ids, concept_first, concept_count;
@@ -171,6 +176,10 @@ typedef struct va_cli_prompt {
 // The text of --text or --text-file, arena-owned; VA_ERR_USAGE unless there is exactly one.
 va_status va_cli_text(va_cli *cli, const char **text);
 va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu);
+// The two steps of va_cli_open_prompt: model and tokens; then sites (copied), device and prompt.
+va_status va_cli_open_model(va_cli *cli, va_cli_prompt *p);
+va_status va_cli_start_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
+                              va_mode mode, va_cli_prompt *p);
 // Opens model, sites (given by site_opts), tokens; then the device and the prompt.
 va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
                              bool derivatives, va_mode mode, va_cli_prompt *p);
@@ -178,7 +187,7 @@ void va_cli_close_prompt(va_cli_prompt *p);
 // Rows and width of site i, with the axis of rows dropped where the site names one position:
 // appends to shape and returns the new number of dimensions.
 int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape);
-// Puts model, ids and sites into the JSON document.
+// Puts model, ids and sites into the JSON document; sites whose key is NULL are left out.
 void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *site_keys);
 void va_cli_json_shape(va_json *obj, const char *key, int n_dim, const int64_t *shape);
 

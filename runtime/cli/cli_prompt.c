@@ -90,21 +90,23 @@ va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu) {
     return st;
 }
 
-va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
-                             bool derivatives, va_mode mode, va_cli_prompt *p) {
+va_status va_cli_open_model(va_cli *cli, va_cli_prompt *p) {
     va_status st = VA_OK;
-    const char *dir, *site;
-    *p = (va_cli_prompt){.n_sites = n_sites};
+    const char *dir;
+    *p = (va_cli_prompt){0};
     VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
-    for (int64_t i = 0; i < n_sites; i++) { // before anything is opened
-        VA_TRY(va_cli_require(cli, site_opts[i], &site));
-        VA_TRY(va_site_parse(cli->ctx, site, -1, &p->sites[i]));
-    }
     VA_TRY(va_model_open(cli->ctx, dir, &p->model));
-    for (int64_t i = 0; i < n_sites; i++)
-        VA_TRY(va_site_parse(cli->ctx, va_cli_value_of(cli, site_opts[i]),
-                             va_model_config(p->model)->n_layer, &p->sites[i]));
     VA_TRY(read_tokens(cli, p));
+done:
+    return st;
+}
+
+va_status va_cli_start_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
+                              va_mode mode, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    VA_TRY_ALLOC(cli->ctx, p->sites, VA_NEW_ARRAY(cli->arena, va_site, n_sites));
+    memcpy(p->sites, sites, (size_t)n_sites * sizeof *sites);
+    p->n_sites = n_sites;
     const va_prompt_params params = {.ids = p->ids,
                                      .n_seq = 1,
                                      .seq_len = p->n_ids,
@@ -119,6 +121,27 @@ va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sit
     VA_TRY(va_cli_open_gpu(cli, &p->gpu));
     VA_TRY(va_model_attach(p->model, p->gpu));
     VA_TRY(va_prompt_create(p->model, &params, &p->prompt));
+done:
+    return st;
+}
+
+va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
+                             bool derivatives, va_mode mode, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    const char *dir, *site;
+    va_site *sites;
+    *p = (va_cli_prompt){0};
+    VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
+    VA_TRY_ALLOC(cli->ctx, sites, VA_NEW_ARRAY(cli->arena, va_site, n_sites));
+    for (int64_t i = 0; i < n_sites; i++) { // before anything is opened
+        VA_TRY(va_cli_require(cli, site_opts[i], &site));
+        VA_TRY(va_site_parse(cli->ctx, site, -1, &sites[i]));
+    }
+    VA_TRY(va_cli_open_model(cli, p));
+    for (int64_t i = 0; i < n_sites; i++)
+        VA_TRY(va_site_parse(cli->ctx, va_cli_value_of(cli, site_opts[i]),
+                             va_model_config(p->model)->n_layer, &sites[i]));
+    VA_TRY(va_cli_start_prompt(cli, sites, n_sites, derivatives, mode, p));
 done:
     return st;
 }
@@ -154,5 +177,6 @@ void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *sit
     for (int64_t i = 0; i < p->n_ids; i++)
         va_json_add_int(ids, NULL, p->ids[i]);
     for (int64_t i = 0; i < p->n_sites; i++)
-        va_json_add_string(cli->out, site_keys[i], va_site_text(&p->sites[i], text));
+        if (site_keys[i])
+            va_json_add_string(cli->out, site_keys[i], va_site_text(&p->sites[i], text));
 }
