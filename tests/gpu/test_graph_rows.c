@@ -88,6 +88,7 @@ static void bind_weights(fixture *f) {
 
 static int setup(void **state) {
     static fixture f;
+    f = (fixture){0};
     f.ctx = va_test_ctx();
     f.gpu = va_test_gpu(f.ctx);
     build(&f);
@@ -119,18 +120,14 @@ static int teardown(void **state) {
     return 0;
 }
 
-// J' on K random cotangents of `to`, at these rows of `from`: out [K, count * D].
+// J' on K cotangents [K, rows of `to`, D], at these rows of `from`: out [K, count * D].
 enum { K = 3 };
-static void reverse(fixture *f, va_mode mode, va_node from, va_row_range rows, va_node to,
-                    float *out) {
-    const va_tensor y = va_graph_tensor(f->g, to);
+static void pull_back(fixture *f, va_mode mode, va_node from, va_row_range rows, va_node to,
+                      const float *cotangents, float *out) {
     va_buffer *by, *bx;
     va_block dy, dx;
-    float cotangents[K * N];
-    va_rng r = va_rng_make(5, 1);
-    for (int i = 0; i < K * N; i++)
-        cotangents[i] = (float)va_rng_normal(&r);
-    assert_ok(f->ctx, va_block_create(f->gpu, y.shape[0], K, D, "dy", &by, &dy));
+    const int64_t M = va_graph_tensor(f->g, to).shape[0];
+    assert_ok(f->ctx, va_block_create(f->gpu, M, K, D, "dy", &by, &dy));
     assert_ok(f->ctx, va_block_create(f->gpu, rows.count, K, D, "dx", &bx, &dx));
     assert_ok(f->ctx, va_block_from_host(f->gpu, &dy, cotangents));
     assert_ok(f->ctx, va_vec_fill(f->gpu, &dx, 1e30f));
@@ -138,6 +135,20 @@ static void reverse(fixture *f, va_mode mode, va_node from, va_row_range rows, v
     assert_ok(f->ctx, va_block_to_host(f->gpu, &dx, out));
     va_buffer_destroy(&by);
     va_buffer_destroy(&bx);
+}
+
+static void draw(float *cotangents) {
+    va_rng r = va_rng_make(5, 1);
+    for (int i = 0; i < K * N; i++)
+        cotangents[i] = (float)va_rng_normal(&r);
+}
+
+// The same of random cotangents.
+static void reverse(fixture *f, va_mode mode, va_node from, va_row_range rows, va_node to,
+                    float *out) {
+    float cotangents[K * N];
+    draw(cotangents);
+    pull_back(f, mode, from, rows, to, cotangents, out);
 }
 
 // J on K tangents of all rows that are zero outside `rows`; held by `only` as these rows or all.
@@ -200,6 +211,23 @@ static void test_rows(void **state) {
                     check_rows(f, (va_mode)mode, from[a], rows[i], to[b]);
 }
 
+// Whole sweeps to the last row carry one row past attention; a cotangent of all rows that is zero
+// in the others carries all, uncut.
+static void test_last(void **state) {
+    fixture *f = *state;
+    const va_node from[] = {f->x, f->attn, f->h};
+    float last[K * N], padded[K * N] = {0}, got[K * N], expected[K * N];
+    draw(last);
+    for (int64_t k = 0; k < K; k++)
+        memcpy(padded + k * N + (T - 1) * D, last + k * D, D * sizeof *last);
+    for (int i = 0; i < 3; i++)
+        for (int mode = VA_EXACT; mode <= VA_DETACHED; mode++) {
+            pull_back(f, (va_mode)mode, from[i], (va_row_range){0, T}, f->last, last, got);
+            pull_back(f, (va_mode)mode, from[i], (va_row_range){0, T}, f->all, padded, expected);
+            assert_true(va_test_max_error_f32(got, expected, K * N) <= TOLERANCE);
+        }
+}
+
 // The last row to the last row involves one token of nine; all rows to the last, one in all that
 // follows attention. (The table of rotations can be cut at even rows alone.)
 static void test_work(void **state) {
@@ -233,10 +261,11 @@ static void test_refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_last),
         cmocka_unit_test(test_work),
         cmocka_unit_test(test_refusals),
     };
-    const struct CMUnitTest wide[] = {cmocka_unit_test(test_rows)};
+    const struct CMUnitTest wide[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_last)};
     const int failed = cmocka_run_group_tests(tests, setup, teardown);
     setenv("VA_GATED", "wide", 1); // a W_eff for each token
     return failed + cmocka_run_group_tests(wide, setup, teardown);
