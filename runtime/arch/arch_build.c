@@ -90,14 +90,23 @@ va_node arch_attention(const arch_builder *b, int64_t n, va_node x) {
     return linear(b, n, "self_attn.o_proj", y, d, H * D, 0, own->out_bias);  // [M, d]
 }
 
-va_node arch_gated_mlp(const arch_builder *b, int64_t n, va_node x) {
+// act(x W_gate') * (x W_up') [M, F]: one op, but where there are biases.
+static va_node gated(const arch_builder *b, int64_t n, va_node x) {
     const int64_t d = b->c->d_model, F = b->c->d_ff;
-    const bool bias = b->own->mlp_bias;
-    const va_node gate = linear(b, n, "mlp.gate_proj", x, F, d, 0, bias); // [M, F]
-    const va_node up = linear(b, n, "mlp.up_proj", x, F, d, 0, bias);     // [M, F]
     const va_op_attr attr = {.act = b->own->act};
-    const va_node y = op(b, n, "mlp.act", VA_OP_GLU, attr, gate, up, VA_NODE_NONE);
-    return linear(b, n, "mlp.down_proj", y, d, F, 0, bias); // [M, d]
+    if (b->own->mlp_bias) {
+        const va_node gate = linear(b, n, "mlp.gate_proj", x, F, d, 0, true);
+        const va_node up = linear(b, n, "mlp.up_proj", x, F, d, 0, true);
+        return op(b, n, "mlp.act", VA_OP_GLU, attr, gate, up, VA_NODE_NONE);
+    }
+    const va_node w_gate = weight(b, n, "mlp.gate_proj.weight", F, d);
+    const va_node w_up = weight(b, n, "mlp.up_proj.weight", F, d);
+    return op(b, n, "mlp.gated", VA_OP_GATED, attr, x, w_gate, w_up);
+}
+
+va_node arch_gated_mlp(const arch_builder *b, int64_t n, va_node x) {
+    const va_node y = gated(b, n, x);
+    return linear(b, n, "mlp.down_proj", y, b->c->d_model, b->c->d_ff, 0, b->own->mlp_bias);
 }
 
 // act(x) = x * factor(x)
