@@ -4,6 +4,7 @@
 #ifndef VKALIGN_ARCH_H
 #define VKALIGN_ARCH_H
 
+#include "vkalign/gguf.h"
 #include "vkalign/graph.h"
 
 #ifdef __cplusplus

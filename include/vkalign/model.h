@@ -17,12 +17,23 @@ typedef struct va_model va_model;
 // Opens a folder: config.json, tokenizer.json (may be absent: then only ids can be run), weights'
 // headers; or a GGUF file, which holds all of these. Opens no device and reads no weight data.
 va_status va_model_open(va_ctx *ctx, const char *path, va_model **model);
+// Every reason why va_model_open or a run would refuse the model, as far as each can be told
+// without the others: configuration, tokenizer, files, weights that are missing or do not fit. n =
+// 0: none.
+typedef struct va_model_fault {
+    va_status status;
+    const char *message; // in arena
+} va_model_fault;
+va_status va_model_survey(va_ctx *ctx, va_arena *arena, const char *path,
+                          const va_model_fault **faults, int64_t *n);
 void va_model_close(va_model **model);
 va_ctx *va_model_ctx(const va_model *model);
 const va_arch_config *va_model_config(const va_model *model);
-va_tokenizer *va_model_tokenizer(va_model *model);      // NULL when there is none
-const char *va_model_dir(const va_model *model);        // the path as opened
-int64_t va_model_param_count(const va_model *model);    // elements of all weights in the files
+va_tokenizer *va_model_tokenizer(va_model *model);   // NULL when there is none
+const char *va_model_dir(const va_model *model);     // the path as opened
+int64_t va_model_param_count(const va_model *model); // elements of all weights in the files
+bool va_model_is_quantised(const va_model *model); // some weights are in blocks: results are of the
+                                                   // dequantised ones
 const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 
 // Device bytes of the weights that sites up to n_blocks blocks need (norms, and the unembedding
