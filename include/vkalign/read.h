@@ -25,6 +25,10 @@ typedef struct va_read_spectrum_params {
     int64_t probes;      // of the estimate; 0 = 64
 } va_read_spectrum_params;
 
+typedef struct va_read_range {
+    double low, high;
+} va_read_range;
+
 typedef struct va_read_spectrum_result {
     va_svd_result svd;
     bool whole;                 // sigma is the whole spectrum, else the top k of svd
@@ -37,6 +41,9 @@ typedef struct va_read_spectrum_result {
     double stable_rank_error;   // standard error
     double participation_ratio; // of sigma: va_svd_participation_ratio
     double entropy_rank;        // of sigma: va_svd_entropy_rank
+    // The same of all min(m, n) values, within what sigma and the norm leave open; no room when
+    // whole. With an estimated norm as good as that.
+    va_read_range participation_bounds, entropy_bounds;
 } va_read_spectrum_result;
 
 // Arrays live in arena. The seed of params->svd serves the estimate too, also with method dense.

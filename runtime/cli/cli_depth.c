@@ -87,7 +87,7 @@ done:
 static void show_layer(depth *d, va_json *list, int64_t i) {
     const va_read_spectrum_result *s = &d->spectra[i];
     va_cli *cli = d->cli;
-    char text[64], norm[48];
+    char text[64], norm[48], participation[VA_CLI_RANGE], entropy[VA_CLI_RANGE];
     va_json *entry = va_json_add_object(list, NULL);
     va_json_add_int(entry, "layer", d->sites[i + 1].layer);
     va_json_add_string(entry, "to", va_site_text(&d->sites[i + 1], text));
@@ -96,9 +96,10 @@ static void show_layer(depth *d, va_json *list, int64_t i) {
         snprintf(norm, sizeof norm, "%.5g +- %.1g", s->frobenius, s->frobenius_error);
     else
         snprintf(norm, sizeof norm, "%.5g", s->frobenius);
-    va_cli_print(cli, "  %5lld  %-10.5g  %-16s  %-11.4g  %-19.4g  %.4g%s\n",
+    va_cli_print(cli, "  %5lld  %-10.5g  %-16s  %-11.4g  %-19s  %s%s\n",
                  (long long)d->sites[i + 1].layer, s->svd.sigma[0], norm, s->stable_rank,
-                 s->participation_ratio, s->entropy_rank,
+                 va_cli_range_text(participation, &s->participation_bounds),
+                 va_cli_range_text(entropy, &s->entropy_bounds),
                  s->svd.converged ? "" : "  (NOT converged)");
 }
 
@@ -113,35 +114,37 @@ static void show(depth *d) {
                       "entropy rank\n");
     for (int64_t i = 0; i < d->n_layers; i++)
         show_layer(d, list, i);
+    va_cli_print(cli, "\nparticipation ratio and entropy rank: effective dimensions, ");
     va_cli_print(cli,
-                 "\nparticipation ratio and entropy rank: effective dimensions of %s %lld "
-                 "singular values\n",
-                 s->whole ? "all" : "the top", (long long)s->n_sigma);
+                 s->whole ? "of all %lld singular values\n"
+                          : "as the norm and the top %lld singular values bound them\n",
+                 (long long)s->n_sigma);
     if (s->probes > 0)
         va_cli_print(cli, "Frobenius norm: estimated, with the standard error of %lld probes\n",
                      (long long)s->probes);
 }
 
-typedef enum column {
-    SIGMA_1,
-    NORM,
-    NORM_ERROR,
-    STABLE_RANK,
-    PARTICIPATION,
-    ENTROPY,
-    N_COLUMNS
-} column;
+// One number of every layer each.
+static const char *const columns[] = {
+    "sigma_1",          "frobenius_norm",          "frobenius_standard_error",
+    "stable_rank",      "participation_ratio_low", "participation_ratio_high",
+    "entropy_rank_low", "entropy_rank_high"};
+enum { N_COLUMNS = VA_COUNT(columns) };
 
-static double number(const va_read_spectrum_result *s, column c) {
-    const double all[N_COLUMNS] = {s->svd.sigma[0], s->frobenius,           s->frobenius_error,
-                                   s->stable_rank,  s->participation_ratio, s->entropy_rank};
-    return all[c];
+static void take_numbers(const va_read_spectrum_result *s, double out[N_COLUMNS]) {
+    const double all[] = {s->svd.sigma[0],
+                          s->frobenius,
+                          s->frobenius_error,
+                          s->stable_rank,
+                          s->participation_bounds.low,
+                          s->participation_bounds.high,
+                          s->entropy_bounds.low,
+                          s->entropy_bounds.high};
+    _Static_assert(sizeof all / sizeof all[0] == N_COLUMNS, "a number for every column");
+    memcpy(out, all, sizeof all);
 }
 
 static va_status write_file(depth *d, const char *path) {
-    static const char *const names[N_COLUMNS] = {
-        "sigma_1",     "frobenius_norm",      "frobenius_standard_error",
-        "stable_rank", "participation_ratio", "entropy_rank"};
     va_status st = VA_OK;
     va_cli *cli = d->cli;
     const int64_t n = d->n_layers, k = d->spectra[0].n_sigma;
@@ -153,14 +156,16 @@ static va_status write_file(depth *d, const char *path) {
     VA_TRY_ALLOC(cli->ctx, layers, VA_NEW_ARRAY(cli->arena, int64_t, n));
     for (int64_t i = 0; i < n; i++) {
         layers[i] = d->sites[i + 1].layer;
+        double all[N_COLUMNS];
+        take_numbers(&d->spectra[i], all);
         for (int c = 0; c < N_COLUMNS; c++)
-            numbers[c * n + i] = (float)number(&d->spectra[i], (column)c);
+            numbers[c * n + i] = (float)all[c];
         for (int64_t j = 0; j < k; j++)
             sigma[i * k + j] = (float)d->spectra[i].sigma[j];
     }
     for (int c = 0; c < N_COLUMNS; c++)
         entries[c] = (va_file_tensor){
-            .name = names[c], .dtype = VA_F32, .n_dim = 1, .shape = {n}, .data = numbers + c * n};
+            .name = columns[c], .dtype = VA_F32, .n_dim = 1, .shape = {n}, .data = numbers + c * n};
     entries[N_COLUMNS] = (va_file_tensor){
         .name = "layers", .dtype = VA_I64, .n_dim = 1, .shape = {n}, .data = layers};
     entries[N_COLUMNS + 1] = (va_file_tensor){

@@ -60,11 +60,25 @@ static void print_padded(const va_cli *cli, const char *text, int width) {
 
 // -- spectrum -------------------------------------------------------------------------------------
 
+const char *va_cli_range_text(char buf[VA_CLI_RANGE], const va_read_range *r) {
+    if (r->low == r->high)
+        snprintf(buf, VA_CLI_RANGE, "%.4g", r->low);
+    else
+        snprintf(buf, VA_CLI_RANGE, "%.4g to %.4g", r->low, r->high);
+    return buf;
+}
+
 static double captured(const va_read_spectrum_result *s) {
     double sum = 0;
     for (int64_t j = 0; j < s->svd.k; j++)
         sum += s->svd.sigma[j] * s->svd.sigma[j];
     return sum / s->frobenius / s->frobenius;
+}
+
+static void json_range(va_json *obj, const char *key, const va_read_range *r) {
+    va_json *list = va_json_add_array(obj, key);
+    va_json_add_double(list, NULL, r->low);
+    va_json_add_double(list, NULL, r->high);
 }
 
 void va_cli_json_spectrum(va_json *obj, const va_read_spectrum_result *s) {
@@ -91,6 +105,9 @@ void va_cli_json_spectrum(va_json *obj, const va_read_spectrum_result *s) {
     va_json_add_double(dimension, "participation_ratio", s->participation_ratio);
     va_json_add_double(dimension, "entropy_rank", s->entropy_rank);
     va_json_add_double(obj, "top_k_share", captured(s));
+    json_range(dimension, "participation_ratio_bounds", &s->participation_bounds);
+    json_range(dimension, "entropy_rank_bounds", &s->entropy_bounds);
+    va_json_add_double(obj, "tolerance", s->svd.tolerance);
 }
 
 static void print_numbers(const va_cli *cli, const va_read_spectrum_result *s) {
@@ -101,13 +118,18 @@ static void print_numbers(const va_cli *cli, const va_read_spectrum_result *s) {
     va_cli_print(cli, "\n  stable rank          %.4g", s->stable_rank);
     if (s->probes > 0)
         va_cli_print(cli, " +- %.2g", s->stable_rank_error);
-    va_cli_print(cli, "\n  effective dimension  %.4g (participation ratio), %.4g (entropy), ",
-                 s->participation_ratio, s->entropy_rank);
+    char participation[VA_CLI_RANGE], entropy[VA_CLI_RANGE];
+    va_cli_print(cli, "\n  effective dimension  %s (participation ratio), %s (entropy), ",
+                 va_cli_range_text(participation, &s->participation_bounds),
+                 va_cli_range_text(entropy, &s->entropy_bounds));
     if (s->whole)
         va_cli_print(cli, "of all %lld values\n", (long long)s->n_sigma);
     else
-        va_cli_print(cli, "of the top %lld alone, %.3g%% of the squared norm\n",
-                     (long long)s->n_sigma, 100 * captured(s));
+        va_cli_print(cli,
+                     "as the norm and the top %lld bound it\n"
+                     "    of the top alone   %.4g, %.4g: %.3g%% of the squared norm\n",
+                     (long long)s->n_sigma, s->participation_ratio, s->entropy_rank,
+                     100 * captured(s));
 }
 
 void va_cli_show_spectrum(va_cli *cli, const va_read_spectrum_result *s) {

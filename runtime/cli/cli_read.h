@@ -13,6 +13,9 @@ va_status va_cli_svd_params(va_cli *cli, va_svd_params *params);
 // A token as people read it, arena-owned: its text with a leading space as an underline, or "#ID".
 const char *va_cli_token_text(va_cli *cli, va_tokenizer *tok, int32_t id);
 
+enum { VA_CLI_RANGE = 48 };
+// "12.3", or "12 to 340"; returns buf.
+const char *va_cli_range_text(char buf[VA_CLI_RANGE], const va_read_range *r);
 // Into the JSON document and onto stdout; tok may be NULL.
 void va_cli_show_spectrum(va_cli *cli, const va_read_spectrum_result *s);
 // The numbers of a spectrum alone.

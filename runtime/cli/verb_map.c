@@ -84,7 +84,7 @@ static va_file_tensor entry(const char *name, const float *data, int64_t rows, i
     return t;
 }
 
-static va_status write_file(va_cli *cli, const char *path, const char *label,
+static va_status write_file(va_cli *cli, const char *path, const char *label, const map_options *o,
                             const va_read_spectrum_result *s, const va_read_value_result *v) {
     va_status st = VA_OK;
     const va_svd_result *r = &s->svd;
@@ -109,7 +109,10 @@ static va_status write_file(va_cli *cli, const char *path, const char *label,
         entry("y", v->y, v->m, 0),
         entry("spectrum", spectrum, s->n_sigma, 0), // only when whole
     };
-    const char *const meta[][2] = {{"tool", "vkalign " VA_VERSION}, {"map", label}};
+    const char *const meta[][2] = {{"tool", "vkalign " VA_VERSION},
+                                   {"map", label},
+                                   {"method", va_svd_method_name(o->spectrum.svd.method)},
+                                   {"converged", r->converged ? "true" : "false"}};
     VA_TRY(va_safetensors_write(cli->ctx, path, entries, VA_COUNT(entries) - !s->whole, meta,
                                 VA_COUNT(meta)));
     va_json_add_string(cli->out, "out", path);
@@ -147,7 +150,7 @@ static va_status read_one(va_cli *cli, const map_options *o) {
                "biases",
                va_linmap_label(map), v.error);
     if (path)
-        VA_TRY(write_file(cli, path, va_linmap_label(map), &s, &v));
+        VA_TRY(write_file(cli, path, va_linmap_label(map), o, &s, &v));
     va_cli_describe(cli, &p, (const char *const[]){"from", "to"});
     va_json_add_string(cli->out, "mode", o->mode == VA_EXACT ? "exact" : "detached");
     va_json_add_string(cli->out, "method", va_svd_method_name(o->spectrum.svd.method));

@@ -65,6 +65,32 @@ done:
     return st;
 }
 
+// Of the n values the first k are known, and none of the others is above the k-th, sigma_k. Their
+// squares sum to ||A||_F^2 less the known ones. A spectrum fills most directions when these are all
+// equal, and fewest when as many as possible are sigma_k: sum p^2 is convex, the entropy concave.
+static void bound_dimensions(int64_t n, va_read_spectrum_result *s) {
+    const int64_t k = s->n_sigma;
+    const double last = pow(s->sigma[k - 1], 2);
+    double known = 0, fourth = 0, entropy = 0;
+    for (int64_t i = 0; i < k; i++)
+        known += pow(s->sigma[i], 2);
+    const double total = fmax(s->frobenius * s->frobenius, known), rest = total - known;
+    const double even = k < n ? fmin(rest / (double)(n - k), last) : 0;
+    for (int64_t i = 0; i < k; i++) {
+        const double p = pow(s->sigma[i], 2) / total;
+        fourth += p * p;
+        entropy -= p > 0 ? p * log(p) : 0;
+    }
+    const double share = rest / total, p_even = even / total, p_last = last / total;
+    s->participation_bounds =
+        (va_read_range){1 / (fourth + share * p_last), 1 / (fourth + share * p_even)};
+    s->entropy_bounds = (va_read_range){exp(entropy), exp(entropy)};
+    if (even > 0) {
+        s->entropy_bounds.low = exp(entropy - share * log(p_last));
+        s->entropy_bounds.high = exp(entropy - share * log(p_even));
+    }
+}
+
 va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
                            const va_read_spectrum_params *p, va_read_spectrum_result *out) {
     va_status st = VA_OK;
@@ -97,6 +123,10 @@ va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
     out->stable_rank = va_svd_stable_rank(out->frobenius * out->frobenius, out->svd.sigma[0]);
     out->participation_ratio = va_svd_participation_ratio(out->sigma, out->n_sigma);
     out->entropy_rank = va_svd_entropy_rank(out->sigma, out->n_sigma);
+    out->participation_bounds = (va_read_range){out->participation_ratio, out->participation_ratio};
+    out->entropy_bounds = (va_read_range){out->entropy_rank, out->entropy_rank};
+    if (!out->whole && out->svd.sigma[0] > 0)
+        bound_dimensions(VA_MIN(m, n), out);
 done:
     return st;
 }

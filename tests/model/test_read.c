@@ -36,6 +36,35 @@ static void check_summary(const va_read_spectrum_result *s, const va_svd_result 
         expect_close("Frobenius norm", s->frobenius, sqrt(squared), 1e-6);
 }
 
+// The bounds hold the truth, and are the dimensions of the two spectra furthest apart that have the
+// same top and norm: the rest all alike, or as few as can be.
+static void check_bounds(fixture *f, const va_read_spectrum_result *s,
+                         const va_svd_result *lapack) {
+    const int64_t n = lapack->k, k = s->n_sigma;
+    const double last = s->sigma[k - 1];
+    double rest = s->frobenius * s->frobenius, *x = VA_NEW_ARRAY(f->arena, double, n);
+    const double ratio = va_svd_participation_ratio(lapack->sigma, n);
+    const double entropy = va_svd_entropy_rank(lapack->sigma, n);
+    assert_true(s->participation_bounds.low < ratio && ratio < s->participation_bounds.high);
+    assert_true(s->entropy_bounds.low < entropy && entropy < s->entropy_bounds.high);
+    for (int64_t i = 0; i < k; i++) {
+        x[i] = s->sigma[i];
+        rest -= x[i] * x[i];
+    }
+    for (int64_t i = k; i < n; i++)
+        x[i] = sqrt(rest / (double)(n - k));
+    expect_close("even", s->participation_bounds.high, va_svd_participation_ratio(x, n), 1e-6);
+    expect_close("even", s->entropy_bounds.high, va_svd_entropy_rank(x, n), 1e-6);
+    for (int64_t i = k; i < n; i++) { // as many of the k-th as there are, then what is left of one
+        x[i] = fmin(last, sqrt(fmax(rest, 0)));
+        rest -= x[i] * x[i];
+    }
+    assert_true(s->participation_bounds.low <= va_svd_participation_ratio(x, n) * (1 + 1e-6));
+    assert_true(s->participation_bounds.low >= va_svd_participation_ratio(x, n) * 0.9);
+    assert_true(s->entropy_bounds.low <= va_svd_entropy_rank(x, n) * (1 + 1e-6));
+    assert_true(s->entropy_bounds.low >= va_svd_entropy_rank(x, n) * 0.9);
+}
+
 static void read_spectrum(fixture *f, derivative *j, const va_read_spectrum_params *p,
                           va_read_spectrum_result *s) {
     assert_ok(env.ctx, va_read_spectrum(env.ctx, f->arena, j->map, p, s));
@@ -58,6 +87,8 @@ static void check_spectra(const char *folder, va_mode mode) {
     va_read_spectrum_params p = {.svd = {.k = K}};
     read_spectrum(&f, &j, &p, &s);
     assert_true(s.whole && s.probes == 0 && s.frobenius_error == 0 && s.stable_rank_error == 0);
+    assert_true(s.participation_bounds.low == s.participation_ratio);
+    assert_true(s.entropy_bounds.high == s.entropy_rank);
     check_summary(&s, &lapack, squared, r);
     p.svd.method = VA_SVD_DENSE, p.whole_limit = -1;
     read_spectrum(&f, &j, &p, &s);
@@ -67,6 +98,7 @@ static void check_spectra(const char *folder, va_mode mode) {
     read_spectrum(&f, &j, &p, &s);
     assert_true(!s.whole && s.probes == 0);
     check_summary(&s, &lapack, squared, K);
+    check_bounds(&f, &s, &lapack);
     p.exact_limit = -1, p.probes = 200, p.svd.seed = 5;
     read_spectrum(&f, &j, &p, &s);
     read_spectrum(&f, &j, &p, &again);
