@@ -263,6 +263,13 @@ va_status va_npy_append(va_npy_writer *w, const float *data, int64_t n);
 va_status va_npy_commit(va_npy_writer **w); // VA_ERR_SHAPE unless all elements came
 void va_npy_abort(va_npy_writer **w);
 
+// -- Matrix Market ---------------------------------------------------------------------------
+
+// A real or integer matrix in coordinates, general or symmetric, as a dense one: A [m, n]
+// row-major, arena-owned, at most 2^28 elements. An entry that stands twice is VA_ERR_FORMAT.
+va_status va_mtx_load(va_ctx *ctx, va_arena *arena, const char *path, int64_t *m, int64_t *n,
+                      float **A);
+
 #ifdef __cplusplus
 }
 #endif

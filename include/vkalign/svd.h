@@ -1,4 +1,4 @@
-// svd.h: the largest singular triplets of a linear map, matrix-free.
+// svd.h: the largest singular triplets of a linear map, matrix-free; its norms and its rank.
 // Depends on linmap.h and below (LAPACK on the host for small dense problems).
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_SVD_H
@@ -12,6 +12,7 @@ extern "C" {
 
 // X(enum, name on the command line, what it is)
 #define VA_SVD_METHOD_LIST(X)                                                                      \
+    X(VA_SVD_GOLUB_KAHAN, "golub-kahan", "block Golub-Kahan with thick restart")                   \
     X(VA_SVD_SUBSPACE, "subspace", "subspace iteration with Rayleigh-Ritz")                        \
     X(VA_SVD_POWER, "power", "power iteration with deflation, one triplet after another")          \
     X(VA_SVD_DENSE, "dense", "forms the matrix and calls LAPACK")
@@ -24,36 +25,89 @@ typedef enum va_svd_method {
 const char *va_svd_method_name(va_svd_method m);
 bool va_svd_method_parse(const char *name, va_svd_method *m);
 
+// What a method has no use for must be 0: VA_ERR_USAGE otherwise. Host memory in doubles, for a map
+// of R^n to R^m: golub-kahan (basis + 2 block) (m + n), subspace 2 block (m + n), power k (m + n),
+// dense about 3 m n.
 typedef struct va_svd_params {
     int64_t k;              // triplets wanted, >= 1; reduced to min(m, n) with a warning
-    va_svd_method method;   // default subspace
-    double tolerance;       // stop when every residual <= tolerance * sigma_1; 0 = 1e-5
-    int64_t max_iterations; // A and A' applications per triplet or block; 0 = 200
-    int64_t oversample;     // extra vectors of subspace iteration; 0 = max(8, k)
-    uint64_t seed;          // start vectors
+    va_svd_method method;   // default golub-kahan
+    double tolerance;       // wanted: every residual <= tolerance * sigma_1; 0 = 1e-5
+    int64_t max_iterations; // steps, each A and A' once on a block (power: on a vector, for each
+                            // triplet); 0 = 200; not for dense
+    int64_t block;          // vectors the map is applied to at once.
+                            // golub-kahan: 0 = max(k, min(16, va_linmap_max_k)); below k, the
+                            // last steps are widened to k, or copies of a multiple value could be
+                            // missed. subspace: >= k, 0 = k + max(8, k)
+    int64_t basis;          // golub-kahan: vectors kept on either side, >= k + max(k, block);
+                            // 0 = 2 max(k, block) + 4 block; where it reaches min(m, n) there is no
+                            // restart
+    uint64_t seed;          // random start vectors; not for dense
 } va_svd_params;
 
-// Sign rule: in every right singular vector the entry of largest magnitude (the first of equals)
-// is positive; the left one follows from u = A v / sigma.
+typedef struct va_svd_progress { // the state after a step
+    int64_t iterations, vectors; // as in the result, so far
+    double residual;             // largest of the wanted triplets, relative to sigma_1, as the
+                                 // solver estimates it; power: of the triplet at hand
+    int64_t n_converged;         // triplets within the tolerance
+} va_svd_progress;
+enum { VA_SVD_HISTORY = 256 };
+
+// Sign rule: in every right singular vector the first of the entries whose magnitude is at least
+// 0.999 of the largest is positive, so that rounding does not choose among equals. The left vector
+// follows from u = A v / sigma. Where sigma = 0 its sign is arbitrary, and within a group of equal
+// values the vectors are any orthonormal basis.
 typedef struct va_svd_result {
     int64_t k, m, n;
-    double *sigma;    // [k] descending
-    float *U;         // [k, m], row j = left singular vector j, unit length
-    float *V;         // [k, n]
-    double *residual; // [k] sqrt(||A v - s u||^2 + ||A' u - s v||^2), absolute
-    int64_t rank;     // triplets with sigma > max(m, n) * eps_f32 * sigma_1; beyond it U and V are
-                      // still orthonormal but arbitrary
-    int64_t iterations; // applications of A or A' to blocks
-    bool converged;     // every residual within tolerance
+    double *sigma;      // [k] descending
+    float *U;           // [k, m], row j = left singular vector j, unit length
+    float *V;           // [k, n]
+    double *residual;   // [k] sqrt(||A v - s u||^2 + ||A' u - s v||^2) of these vectors, absolute
+    bool *is_converged; // [k] residual within tolerance * sigma_1
+    bool converged;     // all of them
+    int64_t rank; // triplets with sigma > max(m, n) * eps_f32 * sigma_1; beyond it U and V are
+                  // still orthonormal but arbitrary
+    int64_t iterations;        // applications of A or A' to blocks
+    int64_t vectors;           // vectors in these blocks
+    int64_t random_directions; // golub-kahan: directions that the map did not give (its range was
+                               // exhausted) and that were completed at random
+    va_svd_progress *history; // [n_history] one entry a step, thinned evenly to VA_SVD_HISTORY; the
+    int64_t n_history;        // last one holds the residuals of the result
 } va_svd_result;
 
-// result's arrays live in arena. Not converging is no error: the result says so and a warning is
-// logged. Non-finite numbers from the map are VA_ERR_NUMERIC.
+// result's arrays live in arena. Not converging is no error: the result says so, and a warning
+// names the triplets and what to raise. The map works in float32, so residuals end near 1e-7 to
+// 1e-6 sigma_1 and a smaller tolerance is never met. Non-finite numbers from the map are
+// VA_ERR_NUMERIC.
 va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_params *params,
                  va_svd_result *result);
 // The same for a small host matrix A [m, n] row-major by LAPACK in double; residuals are computed.
 va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, int64_t n, int64_t k,
                       va_svd_result *result);
+
+// -- norms and ranks ------------------------------------------------------------------------------
+
+// ||A||_F^2 = sum of squares, formed from the rows of A (va_linmap_rows) and summed in double.
+va_status va_svd_frobenius_squared(va_ctx *ctx, va_linmap *map, double *squared);
+
+// ||A||_F^2 without forming A: the mean of ||A z||^2 over random z of independent signs, which is
+// unbiased (M. F. Hutchinson, Communications in Statistics 19, 1990). A probe depends on (seed, its
+// number) alone, so the estimate does not depend on how the map takes its blocks.
+typedef struct va_svd_estimate {
+    double mean, standard_error; // of ||A||_F^2; the error is the probes' deviation / sqrt(probes)
+    int64_t probes;
+} va_svd_estimate;
+va_status va_svd_frobenius_estimate(va_ctx *ctx, va_linmap *map, int64_t probes, // >= 2
+                                    uint64_t seed, va_svd_estimate *estimate);
+
+// How many directions a spectrum fills; between 1 and its rank, NaN for the zero map. sigma [n] is
+// the whole spectrum in any order; p_i = sigma_i^2 / sum sigma^2.
+// ||A||_F^2 / sigma_1^2
+double va_svd_stable_rank(double frobenius_squared, double sigma_1);
+// Participation ratio 1 / sum p_i^2 = (sum sigma^2)^2 / sum sigma^4.
+double va_svd_participation_ratio(const double *sigma, int64_t n);
+// exp(-sum p_i ln p_i), never below the participation ratio. (O. Roy, M. Vetterli, "The effective
+// rank", EUSIPCO 2007, take p_i = sigma_i / sum sigma instead.)
+double va_svd_entropy_rank(const double *sigma, int64_t n);
 
 #ifdef __cplusplus
 }

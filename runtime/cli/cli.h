@@ -28,11 +28,13 @@
     X(OPT_FROM, "--from", NULL, "S", "site to differentiate by, e.g. embed@all")                   \
     X(OPT_TO, "--to", NULL, "S", "site that is differentiated, e.g. norm:6@last")                  \
     X(OPT_MODE, "--mode", NULL, "M", "exact (default) or detached")                                \
-    X(OPT_MATRIX, "--matrix", NULL, "FILE", "A.npy or A.safetensors:NAME instead of a model")      \
+    X(OPT_MATRIX, "--matrix", NULL, "FILE", "A.npy, A.mtx or A.safetensors:NAME, not a model")     \
     X(OPT_K, "-k", NULL, "K", "number of singular triplets (default 8)")                           \
-    X(OPT_METHOD, "--method", NULL, "M", "subspace (default), power or dense")                     \
+    X(OPT_METHOD, "--method", NULL, "M", "golub-kahan (default), subspace, power or dense")        \
     X(OPT_TOLERANCE, "--tolerance", NULL, "X", "largest residual relative to sigma_1 (1e-5)")      \
-    X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "applications of the map (200)")          \
+    X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "steps: A and A' each once (200)")        \
+    X(OPT_BLOCK, "--block", NULL, "N", "vectors that the map is applied to at once")               \
+    X(OPT_BASIS, "--basis", NULL, "N", "vectors that golub-kahan keeps before it restarts")        \
     X(OPT_SEED, "--seed", NULL, "N", "seed of random start vectors (0)")                           \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
@@ -123,6 +125,17 @@ va_status va_cli_require(va_cli *cli, va_opt opt, const char **value);
 va_status va_cli_int(va_cli *cli, va_opt opt, int64_t min, int64_t max, int64_t *out);
 va_status va_cli_positive(va_cli *cli, va_opt opt, double *out);
 va_status va_cli_mode(va_cli *cli, va_mode *mode);
+const char *va_cli_option_name(va_opt opt); // "--model"
+
+// -- matrices in files (cli_matrix.c)
+// --------------------------------------------------------------
+
+typedef struct va_cli_matrix {
+    int64_t m, n;
+    float *data; // [m, n], owned by the arena; finite
+} va_cli_matrix;
+// FILE.npy, FILE.mtx or FILE.safetensors:NAME.
+va_status va_cli_load_matrix(va_cli *cli, const char *spec, va_cli_matrix *A);
 
 // -- output (cli_output.c) -----------------------------------------------------------------------
 

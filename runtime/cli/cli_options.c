@@ -19,6 +19,10 @@ static const option_info options[VA_OPT_COUNT] = {
 };
 _Static_assert(VA_OPT_COUNT <= 64, "options are bits of a uint64_t");
 
+const char *va_cli_option_name(va_opt opt) {
+    return options[opt].name;
+}
+
 static bool takes(const va_verb *verb, va_opt opt) {
     return (verb->options | VA_OPTS_COMMON) >> opt & 1;
 }

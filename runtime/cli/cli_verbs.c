@@ -31,7 +31,7 @@ const va_verb va_verbs[] = {
      "Writes float32 [p_out, d_out, p_in, d_in] without the axes of sites at one position."},
     {"svd", "", "largest singular triplets of a Jacobian (matrix-free) or of a matrix", 0, 0,
      VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(MATRIX) | BIT(K) | BIT(METHOD) |
-         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(SEED) | BIT(OUT),
+         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(BLOCK) | BIT(BASIS) | BIT(SEED) | BIT(OUT),
      va_cli_svd,
      "--out writes safetensors: U [k, m], S [k], V [k, n] (one vector a row), residuals [k]."},
 };

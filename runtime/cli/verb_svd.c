@@ -4,8 +4,20 @@
 
 #include "vkalign/svd.h"
 
-#include <math.h>
 #include <string.h>
+
+// dense goes straight to the answer.
+static va_status check_dense(va_cli *cli) {
+    static const va_opt without[] = {OPT_TOLERANCE, OPT_MAX_ITERATIONS, OPT_BLOCK, OPT_BASIS,
+                                     OPT_SEED};
+    for (int64_t i = 0; i < VA_COUNT(without); i++)
+        if (va_cli_has(cli, without[i]))
+            return va_fail(cli->ctx, VA_ERR_USAGE,
+                           "svd: --method dense takes no %s: it is exact to rounding and has no "
+                           "steps",
+                           va_cli_option_name(without[i]));
+    return VA_OK;
+}
 
 static va_status read_params(va_cli *cli, va_svd_params *params) {
     va_status st = VA_OK;
@@ -24,69 +36,12 @@ static va_status read_params(va_cli *cli, va_svd_params *params) {
     VA_TRY(va_cli_int(cli, OPT_K, 1, 1 << 20, &params->k));
     VA_TRY(va_cli_int(cli, OPT_MAX_ITERATIONS, 1, 1 << 20, &params->max_iterations));
     VA_TRY(va_cli_int(cli, OPT_SEED, 0, INT64_MAX, &seed));
+    VA_TRY(va_cli_int(cli, OPT_BLOCK, 1, 1 << 20, &params->block));
+    VA_TRY(va_cli_int(cli, OPT_BASIS, 1, 1 << 20, &params->basis));
     VA_TRY(va_cli_positive(cli, OPT_TOLERANCE, &params->tolerance));
     params->seed = (uint64_t)seed;
-done:
-    return st;
-}
-
-// -- matrices in files ----------------------------------------------------------------------------
-
-typedef struct matrix {
-    int64_t m, n;
-    float *data;
-} matrix;
-
-static va_status take_shape(va_cli *cli, const char *name, int n_dim, const int64_t *shape,
-                            matrix *A) {
-    if (n_dim != 2 || shape[0] < 1 || shape[1] < 1)
-        return va_fail(cli->ctx, VA_ERR_SHAPE,
-                       "%s: expected a matrix (2 dimensions, not empty), got %d dimensions%s", name,
-                       n_dim, n_dim == 2 ? ", one of them empty" : "");
-    A->m = shape[0], A->n = shape[1];
-    return VA_OK;
-}
-
-static va_status load_tensor(va_cli *cli, const char *spec, const char *colon, matrix *A) {
-    va_status st = VA_OK;
-    va_safetensors *file = NULL;
-    const char *path;
-    VA_TRY_ALLOC(cli->ctx, path, va_arena_strndup(cli->arena, spec, colon - spec));
-    VA_TRY(va_safetensors_open(cli->ctx, path, &file));
-    const va_file_tensor *t = va_safetensors_find(file, colon + 1);
-    if (!t)
-        VA_TRY(va_fail(cli->ctx, VA_ERR_FORMAT, "%s holds no tensor '%s'", path, colon + 1));
-    VA_TRY(take_shape(cli, spec, t->n_dim, t->shape, A));
-    if (t->dtype != VA_F32 && t->dtype != VA_F16 && t->dtype != VA_BF16 && t->dtype != VA_F64)
-        VA_TRY(va_fail(cli->ctx, VA_ERR_SHAPE, "%s: expected floats, got %s", spec,
-                       va_dtype_name(t->dtype)));
-    VA_TRY_ALLOC(cli->ctx, A->data, VA_NEW_ARRAY(cli->arena, float, t->n_elem));
-    va_convert_to_f32(A->data, t->data, t->dtype, t->n_elem);
-done:
-    va_safetensors_close(&file);
-    return st;
-}
-
-static va_status load_matrix(va_cli *cli, const char *spec, matrix *A) {
-    static const char suffix[] = ".safetensors:";
-    va_status st = VA_OK;
-    const char *at = strstr(spec, suffix);
-    if (at) {
-        VA_TRY(load_tensor(cli, spec, at + sizeof suffix - 2, A));
-    } else {
-        const size_t length = strlen(spec);
-        int n_dim;
-        int64_t shape[VA_MAX_DIM];
-        if (length < 4 || strcmp(spec + length - 4, ".npy") != 0)
-            VA_TRY(va_fail(cli->ctx, VA_ERR_USAGE,
-                           "--matrix: expected FILE.npy or FILE.safetensors:NAME, got '%s'", spec));
-        VA_TRY(va_npy_load(cli->ctx, cli->arena, spec, &n_dim, shape, &A->data));
-        VA_TRY(take_shape(cli, spec, n_dim, shape, A));
-    }
-    for (int64_t i = 0; i < A->m * A->n; i++)
-        if (!isfinite(A->data[i]))
-            VA_TRY(va_fail(cli->ctx, VA_ERR_NUMERIC, "%s holds NaN or infinity at [%lld, %lld]",
-                           spec, (long long)(i / A->n), (long long)(i % A->n)));
+    if (params->method == VA_SVD_DENSE)
+        VA_TRY(check_dense(cli));
 done:
     return st;
 }
@@ -115,22 +70,59 @@ done:
     return st;
 }
 
-static void show_result(va_cli *cli, const va_svd_result *r, const char *label) {
+static void show_history(va_cli *cli, const va_svd_result *r) {
+    va_json *history = va_json_add_array(cli->out, "history");
+    const bool verbose = va_cli_has(cli, OPT_VERBOSE);
+    if (verbose)
+        va_cli_print(cli, "\n  applications  vectors  converged  residual / sigma_1\n");
+    for (int64_t i = 0; i < r->n_history; i++) {
+        const va_svd_progress *h = &r->history[i];
+        va_json *entry = va_json_add_object(history, NULL);
+        va_json_add_int(entry, "iterations", h->iterations);
+        va_json_add_int(entry, "vectors", h->vectors);
+        va_json_add_int(entry, "converged", h->n_converged);
+        va_json_add_double(entry, "residual", h->residual);
+        if (verbose)
+            va_cli_print(cli, "%14lld  %7lld  %9lld  %.2e\n", (long long)h->iterations,
+                         (long long)h->vectors, (long long)h->n_converged, h->residual);
+    }
+}
+
+static void show_triplets(va_cli *cli, const va_svd_result *r) {
     va_json *sigma = va_json_add_array(cli->out, "sigma");
     va_json *residual = va_json_add_array(cli->out, "residuals");
-    va_cli_print(cli, "%s: %lld x %lld\n\n    j  sigma         residual\n", label, (long long)r->m,
-                 (long long)r->n);
+    va_json *converged = va_json_add_array(cli->out, "triplet_converged");
+    va_cli_print(cli, "    j  sigma         residual\n");
     for (int64_t j = 0; j < r->k; j++) {
         va_json_add_double(sigma, NULL, r->sigma[j]);
         va_json_add_double(residual, NULL, r->residual[j]);
-        va_cli_print(cli, "%5lld  %-12.6g  %.2e%s\n", (long long)j + 1, r->sigma[j], r->residual[j],
-                     j >= r->rank ? "  (beyond the numerical rank)" : "");
+        va_json_add_bool(converged, NULL, r->is_converged[j]);
+        va_cli_print(cli, "%5lld  %-12.6g  %.2e%s%s\n", (long long)j + 1, r->sigma[j],
+                     r->residual[j], j >= r->rank ? "  (beyond the numerical rank)" : "",
+                     r->is_converged[j] ? "" : "  (NOT converged)");
     }
+}
+
+static void show_result(va_cli *cli, const va_svd_result *r, const char *label) {
+    int64_t n = 0;
+    for (int64_t j = 0; j < r->k; j++)
+        n += r->is_converged[j];
+    va_cli_print(cli, "%s: %lld x %lld\n\n", label, (long long)r->m, (long long)r->n);
+    show_triplets(cli, r);
     va_json_add_int(cli->out, "rank", r->rank);
     va_json_add_int(cli->out, "iterations", r->iterations);
+    va_json_add_int(cli->out, "vectors", r->vectors);
+    va_json_add_int(cli->out, "random_directions", r->random_directions);
     va_json_add_bool(cli->out, "converged", r->converged);
-    va_cli_print(cli, "\n%s after %lld applications\n",
-                 r->converged ? "converged" : "NOT converged", (long long)r->iterations);
+    show_history(cli, r);
+    if (r->iterations == 0)
+        va_cli_print(cli, "\ncomputed by LAPACK\n");
+    else if (r->converged)
+        va_cli_print(cli, "\nconverged after %lld applications, of %lld vectors in all\n",
+                     (long long)r->iterations, (long long)r->vectors);
+    else
+        va_cli_print(cli, "\nNOT converged: %lld of %lld triplets after %lld applications\n",
+                     (long long)(r->k - n), (long long)r->k, (long long)r->iterations);
 }
 
 static va_status finish(va_cli *cli, const va_svd_params *params, const va_svd_result *r,
@@ -156,14 +148,14 @@ static va_status svd_of_matrix(va_cli *cli, const va_svd_params *params, const c
     va_gpu *gpu = NULL;
     va_linmap *map = NULL;
     va_svd_result r;
-    matrix A = {0};
+    va_cli_matrix A = {0};
     const double start = va_time_s();
     static const va_opt without[] = {OPT_MODEL,   OPT_TEXT, OPT_TEXT_FILE, OPT_IDS,
                                      OPT_CONCEPT, OPT_FROM, OPT_TO,        OPT_MODE};
     for (int64_t i = 0; i < VA_COUNT(without); i++)
         if (va_cli_has(cli, without[i]))
             return va_fail(cli->ctx, VA_ERR_USAGE, "svd: --matrix goes without a model's options");
-    VA_TRY(load_matrix(cli, spec, &A));
+    VA_TRY(va_cli_load_matrix(cli, spec, &A));
     if (params->method == VA_SVD_DENSE) {
         VA_TRY(va_svd_host(cli->ctx, cli->arena, A.data, A.m, A.n, params->k, &r));
     } else {

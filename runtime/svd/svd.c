@@ -1,8 +1,7 @@
-// svd.c: the front of the singular value solvers: parameters, defaults, final residuals and signs.
+// svd.c: the front of the singular value solvers: parameters, defaults, entry points.
 // SPDX-License-Identifier: Apache-2.0
 #include "svd_priv.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,75 +25,83 @@ bool va_svd_method_parse(const char *name, va_svd_method *m) {
     return false;
 }
 
-double *va_svd_array(svd_job *job, int64_t count, int64_t length) {
-    int64_t elems;
-    return va_mul_i64(count, length, &elems) ? VA_NEW_ARRAY(job->arena, double, elems) : NULL;
+// -- parameters -------------------------------------------------------------------------------
+
+static va_status check_ranges(svd_job *job) {
+    const va_svd_params *p = &job->params;
+    if (p->k >= 1 && (int)p->method >= 0 && p->method < VA_SVD_METHOD_COUNT && p->tolerance >= 0 &&
+        p->max_iterations >= 0 && p->block >= 0 && p->basis >= 0)
+        return VA_OK;
+    return va_fail(job->ctx, VA_ERR_USAGE,
+                   "svd: expected k >= 1, a known method, tolerance, max_iterations, block and "
+                   "basis >= 0; got %lld, %d, %g, %lld, %lld, %lld",
+                   (long long)p->k, (int)p->method, p->tolerance, (long long)p->max_iterations,
+                   (long long)p->block, (long long)p->basis);
 }
 
-static void report_progress(svd_job *job, int64_t done_count, int64_t total, bool finished) {
-    const va_progress p = {.label = va_linmap_label(job->map),
-                           .done = done_count,
-                           .total = total,
-                           .elapsed_s = va_time_s() - job->start_s,
-                           .finished = finished};
-    va_progress_report(job->ctx, &p);
+static va_status refuse(svd_job *job, const char *name, int64_t value) {
+    return value == 0 ? VA_OK
+                      : va_fail(job->ctx, VA_ERR_USAGE, "svd: the method %s takes no %s, got %lld",
+                                va_svd_method_name(job->params.method), name, (long long)value);
 }
 
-va_status va_svd_step(svd_job *job, int64_t done_count, int64_t total) {
-    report_progress(job, done_count, total, false);
-    return va_check_interrupt(job->ctx);
-}
-
-// -- the map on host vectors ------------------------------------------------------------------
-
-static void round_to(float *to, const double *from, int64_t count) {
-    for (int64_t i = 0; i < count; i++)
-        to[i] = (float)from[i];
-}
-
-// Widens what the map gave; anything non-finite is an error.
-static va_status widen(svd_job *job, const float *from, int64_t count, int64_t length, double *to) {
-    for (int64_t i = 0; i < count * length; i++) {
-        if (!isfinite(from[i]))
-            return va_fail(job->ctx, VA_ERR_NUMERIC,
-                           "map %s gave %g at element %lld of a vector of length %lld",
-                           va_linmap_label(job->map), (double)from[i], (long long)(i % length),
-                           (long long)length);
-        to[i] = from[i];
-    }
-    return VA_OK;
-}
-
-// Staging is as large as one call of the map takes, so a block is passed through it in chunks.
-static va_status apply_either(svd_job *job, bool transposed, const double *from, int64_t k,
-                              double *to) {
+static va_status check_use(svd_job *job) {
     va_status st = VA_OK;
-    int64_t chunk = VA_MIN(va_linmap_max_k(job->map), 32);
-    float **source = transposed ? &job->y : &job->x, **target = transposed ? &job->x : &job->y;
-    int64_t n_from = transposed ? job->m : job->n, n_to = transposed ? job->n : job->m;
-    if (!job->x)
-        VA_TRY_ALLOC(job->ctx, job->x, VA_NEW_ARRAY(job->arena, float, chunk * job->n));
-    if (!job->y)
-        VA_TRY_ALLOC(job->ctx, job->y, VA_NEW_ARRAY(job->arena, float, chunk * job->m));
-    for (int64_t first = 0; first < k; first += chunk) {
-        int64_t count = VA_MIN(chunk, k - first);
-        round_to(*source, from + first * n_from, count * n_from);
-        VA_TRY(transposed ? va_linmap_apply_t_host(job->map, *source, count, *target)
-                          : va_linmap_apply_host(job->map, *source, count, *target));
-        VA_TRY(widen(job, *target, count, n_to, to + first * n_to));
-    }
-    job->iterations++;
+    const va_svd_params *p = &job->params;
+    if (p->method == VA_SVD_DENSE)
+        VA_TRY(refuse(job, "max_iterations", p->max_iterations));
+    if (p->method == VA_SVD_DENSE || p->method == VA_SVD_POWER)
+        VA_TRY(refuse(job, "block", p->block));
+    if (p->method != VA_SVD_GOLUB_KAHAN)
+        VA_TRY(refuse(job, "basis", p->basis));
 done:
     return st;
 }
 
-va_status va_svd_apply(svd_job *job, const double *X, int64_t k, double *Y) {
-    return apply_either(job, false, X, k, Y);
+// Blocks and bases that reach min(m, n) span all there is, and are cut to it.
+static va_status set_sizes(svd_job *job) {
+    va_svd_params *p = &job->params;
+    const int64_t rank = VA_MIN(job->m, job->n), k = job->k;
+    if (p->method == VA_SVD_SUBSPACE) {
+        if (p->block > 0 && p->block < k)
+            return va_fail(job->ctx, VA_ERR_USAGE,
+                           "svd: subspace: expected a block of at least k = %lld, got %lld",
+                           (long long)k, (long long)p->block);
+        p->block = VA_MIN(rank, p->block > 0 ? p->block : k + VA_MIN(rank, VA_MAX(8, k)));
+    }
+    if (p->method != VA_SVD_GOLUB_KAHAN)
+        return VA_OK;
+    p->block = p->block > 0 ? p->block : VA_MAX(k, VA_MIN(16, va_linmap_max_k(job->map)));
+    p->block = VA_MIN(rank, p->block);
+    const int64_t wide = VA_MAX(k, p->block), least = VA_MIN(rank, k + wide);
+    if (p->basis > 0 && p->basis < least)
+        return va_fail(job->ctx, VA_ERR_USAGE,
+                       "svd: golub-kahan: expected a basis of at least %lld (k + max(k, block)), "
+                       "got %lld",
+                       (long long)least, (long long)p->basis);
+    // wide <= rank, and what counts vectors is far from overflow once k * n was checked
+    p->basis = VA_MIN(rank, p->basis > 0 ? p->basis : 2 * wide + 4 * p->block);
+    return VA_OK;
 }
 
-va_status va_svd_apply_t(svd_job *job, const double *Y, int64_t k, double *X) {
-    return apply_either(job, true, Y, k, X);
+static va_status check_params(svd_job *job) {
+    va_status st = VA_OK;
+    va_svd_params *p = &job->params;
+    VA_TRY(check_ranges(job));
+    VA_TRY(check_use(job));
+    job->k = VA_MIN(p->k, VA_MIN(job->m, job->n));
+    if (job->k < p->k)
+        va_log(job->ctx, VA_LOG_WARN,
+               "svd: %lld triplets asked of a %lld x %lld map, which has %lld", (long long)p->k,
+               (long long)job->m, (long long)job->n, (long long)job->k);
+    p->tolerance = p->tolerance > 0 ? p->tolerance : 1e-5;
+    p->max_iterations = p->max_iterations > 0 ? p->max_iterations : 200;
+    VA_TRY(set_sizes(job));
+done:
+    return st;
 }
+
+// -- entry points -----------------------------------------------------------------------------
 
 va_status va_svd_dense(svd_job *job) {
     va_status st = VA_OK;
@@ -109,7 +116,7 @@ va_status va_svd_dense(svd_job *job) {
     VA_TRY_ALLOC(job->ctx, V, malloc((size_t)(r * job->n) * sizeof *V));
     VA_TRY_ALLOC(job->ctx, S, malloc((size_t)r * sizeof *S));
     VA_TRY(va_linmap_dense(job->map, A));
-    VA_TRY(widen(job, A, job->m, job->n, M));
+    VA_TRY(va_svd_widen(job, A, job->m, job->n, M));
     VA_TRY(va_svd_lapack(job->ctx, M, job->m, job->n, U, S, V));
     memcpy(job->U, U, (size_t)(job->k * job->m) * sizeof *U);
     memcpy(job->V, V, (size_t)(job->k * job->n) * sizeof *V);
@@ -123,110 +130,25 @@ done:
     return st;
 }
 
-// -- results ----------------------------------------------------------------------------------
-
-static va_status allocate_result(va_ctx *ctx, va_arena *arena, int64_t k, int64_t m, int64_t n,
-                                 va_svd_result *r) {
-    va_status st = VA_OK;
-    int64_t km, kn;
-    *r = (va_svd_result){.k = k, .m = m, .n = n};
-    if (!va_mul_i64(k, m, &km) || !va_mul_i64(k, n, &kn))
-        return va_fail(ctx, VA_ERR_SHAPE, "%lld singular vectors overflow", (long long)k);
-    VA_TRY_ALLOC(ctx, r->sigma, VA_NEW_ARRAY(arena, double, k));
-    VA_TRY_ALLOC(ctx, r->residual, VA_NEW_ARRAY(arena, double, k));
-    VA_TRY_ALLOC(ctx, r->U, VA_NEW_ARRAY(arena, float, km));
-    VA_TRY_ALLOC(ctx, r->V, VA_NEW_ARRAY(arena, float, kn));
-done:
-    return st;
-}
-
-static bool is_negative(const double *v, int64_t n) {
-    int64_t largest = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (fabs(v[i]) > fabs(v[largest]))
-            largest = i;
-    return v[largest] < 0;
-}
-
-// Rounds, applies the sign rule, counts the rank.
-static void store_result(const double *U, const double *S, const double *V, va_svd_result *r) {
-    for (int64_t j = 0; j < r->k; j++) {
-        double sign = is_negative(V + j * r->n, r->n) ? -1 : 1;
-        for (int64_t i = 0; i < r->n; i++)
-            r->V[j * r->n + i] = (float)(sign * V[j * r->n + i]);
-        for (int64_t i = 0; i < r->m; i++)
-            r->U[j * r->m + i] = (float)(sign * U[j * r->m + i]);
-        r->sigma[j] = S[j];
-        double floor = (double)VA_MAX(r->m, r->n) * (double)FLT_EPSILON * S[0];
-        r->rank += S[j] > floor;
-    }
-}
-
-static double squared_distance(const double *a, double s, const float *b, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (a[i] - s * b[i]) * (a[i] - s * b[i]);
-    return sum;
-}
-
-// residual[j] from A V and A' U of the stored vectors.
-static void store_residuals(const double *AV, const double *AtU, va_svd_result *r) {
-    for (int64_t j = 0; j < r->k; j++)
-        r->residual[j] = sqrt(squared_distance(AV + j * r->m, r->sigma[j], r->U + j * r->m, r->m) +
-                              squared_distance(AtU + j * r->n, r->sigma[j], r->V + j * r->n, r->n));
-}
-
-// Applies the map once more, to the rounded vectors that are handed out.
-static va_status measure(svd_job *job, va_svd_result *r) {
-    va_status st = VA_OK;
-    double *AV, *AtU;
-    for (int64_t i = 0; i < r->k * r->n; i++)
-        job->V[i] = r->V[i];
-    for (int64_t i = 0; i < r->k * r->m; i++)
-        job->U[i] = r->U[i];
-    VA_TRY_ALLOC(job->ctx, AV, va_svd_array(job, r->k, r->m));
-    VA_TRY_ALLOC(job->ctx, AtU, va_svd_array(job, r->k, r->n));
-    VA_TRY(va_svd_apply(job, job->V, r->k, AV));
-    VA_TRY(va_svd_apply_t(job, job->U, r->k, AtU));
-    store_residuals(AV, AtU, r);
+// The last word of the history: the true residuals.
+static void record_end(svd_job *job) {
+    va_svd_result *r = job->result;
     double worst = 0;
-    for (int64_t j = 0; j < r->k; j++)
+    int64_t n = 0;
+    for (int64_t j = 0; j < r->k; j++) {
         worst = fmax(worst, r->residual[j]);
-    r->converged = worst <= job->params.tolerance * r->sigma[0];
-    if (!r->converged)
-        va_log(job->ctx, VA_LOG_WARN,
-               "singular values of %s: largest residual %.3g sigma_1 after %lld applications, "
-               "wanted %.3g",
-               va_linmap_label(job->map), worst / r->sigma[0], (long long)job->iterations,
-               job->params.tolerance);
-done:
-    return st;
-}
-
-// -- entry points -----------------------------------------------------------------------------
-
-static va_status check_params(svd_job *job) {
-    va_svd_params *p = &job->params;
-    if (p->k < 1 || p->method < 0 || p->method >= VA_SVD_METHOD_COUNT || !(p->tolerance >= 0) ||
-        p->max_iterations < 0 || p->oversample < 0)
-        return va_fail(job->ctx, VA_ERR_USAGE,
-                       "svd: expected k >= 1, a known method, tolerance, iterations and oversample "
-                       ">= 0; got %lld, %d, %g, %lld, %lld",
-                       (long long)p->k, (int)p->method, p->tolerance, (long long)p->max_iterations,
-                       (long long)p->oversample);
-    job->k = VA_MIN(p->k, VA_MIN(job->m, job->n));
-    if (job->k < p->k)
-        va_log(job->ctx, VA_LOG_WARN,
-               "svd: %lld triplets asked of a %lld x %lld map, which has %lld", (long long)p->k,
-               (long long)job->m, (long long)job->n, (long long)job->k);
-    p->tolerance = p->tolerance > 0 ? p->tolerance : 1e-5;
-    p->max_iterations = p->max_iterations > 0 ? p->max_iterations : 200;
-    return VA_OK;
+        n += r->is_converged[j];
+    }
+    r->history[r->n_history++] = (va_svd_progress){.iterations = r->iterations,
+                                                   .vectors = r->vectors,
+                                                   .residual = va_svd_relative(worst, r->sigma[0]),
+                                                   .n_converged = n};
 }
 
 va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_params *params,
                  va_svd_result *result) {
     static va_status (*const solvers[])(svd_job *) = {
+        [VA_SVD_GOLUB_KAHAN] = va_svd_golub_kahan,
         [VA_SVD_SUBSPACE] = va_svd_subspace,
         [VA_SVD_POWER] = va_svd_power,
         [VA_SVD_DENSE] = va_svd_dense,
@@ -238,19 +160,24 @@ va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_para
                    .params = *params,
                    .m = s.T_out * s.d_out,
                    .n = s.T_in * s.d_in,
+                   .result = result,
+                   .record_every = 1,
                    .start_s = va_time_s()};
     VA_TRY(check_params(&job));
-    VA_TRY(allocate_result(ctx, arena, job.k, job.m, job.n, result));
+    VA_TRY(va_svd_result_create(ctx, arena, job.k, job.m, job.n, result));
     VA_TRY_ALLOC(ctx, job.arena, va_arena_create());
     VA_TRY_ALLOC(ctx, job.U, va_svd_array(&job, job.k, job.m));
     VA_TRY_ALLOC(ctx, job.S, va_svd_array(&job, job.k, 1));
     VA_TRY_ALLOC(ctx, job.V, va_svd_array(&job, job.k, job.n));
     VA_TRY(solvers[job.params.method](&job));
-    store_result(job.U, job.S, job.V, result);
-    VA_TRY(measure(&job, result));
-    result->iterations = job.iterations;
-    report_progress(&job, job.k, job.k, true);
+    if (!job.measured)
+        VA_TRY(va_svd_measure(&job));
+    record_end(&job);
+    if (!result->converged)
+        va_svd_warn(&job);
+    va_svd_report(&job, job.k, job.k, true);
 done:
+    va_svd_free_staging(&job);
     va_arena_destroy(&job.arena);
     return st;
 }
@@ -271,12 +198,12 @@ static void apply_host_matrix(const float *A, const va_svd_result *r, double *AV
 va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, int64_t n, int64_t k,
                       va_svd_result *result) {
     va_status st = VA_OK;
-    svd_job job = {.ctx = ctx, .m = m, .n = n};
+    svd_job job = {.ctx = ctx, .m = m, .n = n, .result = result};
     int64_t elems, r = VA_MIN(m, n);
     if (m < 1 || n < 1 || k < 1 || !va_mul_i64(m, n, &elems))
         return va_fail(ctx, VA_ERR_USAGE, "svd: expected k, m, n >= 1, got %lld, %lld, %lld",
                        (long long)k, (long long)m, (long long)n);
-    VA_TRY(allocate_result(ctx, arena, VA_MIN(k, r), m, n, result));
+    VA_TRY(va_svd_result_create(ctx, arena, VA_MIN(k, r), m, n, result));
     VA_TRY_ALLOC(ctx, job.arena, va_arena_create());
     double *M, *U, *S, *V, *AV, *AtU;
     VA_TRY_ALLOC(ctx, M, va_svd_array(&job, m, n));
@@ -292,10 +219,10 @@ va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, i
         M[i] = A[i];
     }
     VA_TRY(va_svd_lapack(ctx, M, m, n, U, S, V));
-    store_result(U, S, V, result);
+    va_svd_store(U, S, V, result);
     apply_host_matrix(A, result, AV, AtU);
-    store_residuals(AV, AtU, result);
-    result->converged = true; // LAPACK fails otherwise
+    va_svd_judge(AV, AtU, 1e-5, result); // LAPACK fails otherwise; far from it
+    record_end(&job);
 done:
     va_arena_destroy(&job.arena);
     return st;

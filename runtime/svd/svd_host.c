@@ -4,14 +4,6 @@
 
 #include <lapacke.h>
 #include <stdlib.h>
-#include <string.h>
-
-double va_svd_dot(const double *a, const double *b, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
 
 static bool fits_lapack(int64_t a, int64_t b) {
     const int64_t limit = sizeof(lapack_int) == 8 ? INT64_MAX : INT32_MAX;
@@ -66,12 +58,4 @@ va_status va_svd_lapack(va_ctx *ctx, double *M, int64_t rows, int64_t cols, doub
 done:
     free(Ut);
     return st;
-}
-
-void va_svd_combine(const double *X, const double *R, int64_t k, int64_t n, double *Y) {
-    memset(Y, 0, (size_t)(k * n) * sizeof *Y);
-    for (int64_t b = 0; b < k; b++)
-        for (int64_t a = 0; a < k; a++)
-            for (int64_t i = 0; i < n; i++)
-                Y[b * n + i] += R[b * k + a] * X[a * n + i];
 }

@@ -44,9 +44,17 @@ typedef struct search {
     double *u, *v, *w; // u and v in the job's arrays; w [m]
     double s, best;
     int64_t best_at;
+    bool is_converged, stagnates;
 } search;
 
-static bool is_done(const svd_job *job, search *t, int64_t step, double sigma_1) {
+// What the triplets so far came to.
+typedef struct tally {
+    int64_t n_converged;
+    bool hit_floor, hit_limit;
+} tally;
+
+// Judges the triplet by its residual; true when there is no more to do.
+static bool judge(svd_job *job, const tally *before, search *t, int64_t step, double sigma_1) {
     double sum = 0;
     for (int64_t i = 0; i < job->m; i++) {
         double r = t->w[i] - t->s * t->u[i];
@@ -57,23 +65,26 @@ static bool is_done(const svd_job *job, search *t, int64_t step, double sigma_1)
         t->best = residual;
         t->best_at = step;
     }
-    // The float32 floor, as in svd_subspace.c.
-    bool stagnates = residual <= 1e-5 * sigma_1 && step - t->best_at >= 8;
-    return residual <= VA_SVD_SAFETY * job->params.tolerance * sigma_1 || stagnates;
+    t->is_converged = residual <= job->params.tolerance * sigma_1;
+    t->stagnates = residual <= VA_SVD_FLOOR * sigma_1 && step - t->best_at >= 8;
+    va_svd_record(job, va_svd_relative(residual, sigma_1), before->n_converged + t->is_converged);
+    return t->stagnates || residual <= VA_SVD_SAFETY * job->params.tolerance * sigma_1;
 }
 
-static va_status find_triplet(svd_job *job, int64_t j, double *w) {
+static va_status find_triplet(svd_job *job, int64_t j, double *w, tally *so_far) {
     va_status st = VA_OK;
-    search t = {job->U + j * job->m, job->V + j * job->n, w, 0, INFINITY, 0};
+    search t = {.u = job->U + j * job->m, .v = job->V + j * job->n, .w = w, .best = INFINITY};
     va_rng rng = va_rng_make(job->params.seed, va_hash64("svd.power") + (uint64_t)j);
+    bool is_done = false;
     memset(t.v, 0, (size_t)job->n * sizeof *t.v);
     next_vector(t.v, job->V, j, job->n, &rng); // a zero vector becomes a random one
-    for (int64_t step = 0; step < job->params.max_iterations; step++) {
+    for (int64_t step = 0; step < job->params.max_iterations && !is_done; step++) {
         VA_TRY(va_svd_step(job, j * job->params.max_iterations + step,
                            job->k * job->params.max_iterations));
         VA_TRY(va_svd_apply(job, t.v, 1, t.w));
         deflate(t.w, job->U, j, job->m);
-        if (step > 0 && is_done(job, &t, step, j == 0 ? t.s : fmax(t.s, job->S[0])))
+        is_done = step > 0 && judge(job, so_far, &t, step, j == 0 ? t.s : fmax(t.s, job->S[0]));
+        if (is_done)
             break;
         memcpy(t.u, t.w, (size_t)job->m * sizeof *t.u);
         next_vector(t.u, job->U, j, job->m, &rng);
@@ -81,6 +92,9 @@ static va_status find_triplet(svd_job *job, int64_t j, double *w) {
         t.s = next_vector(t.v, job->V, j, job->n, &rng);
     }
     job->S[j] = t.s;
+    so_far->n_converged += t.is_converged;
+    so_far->hit_limit = so_far->hit_limit || (!is_done && !t.is_converged);
+    so_far->hit_floor = so_far->hit_floor || t.stagnates;
 done:
     return st;
 }
@@ -108,10 +122,12 @@ static void sort_triplets(svd_job *job) {
 
 va_status va_svd_power(svd_job *job) {
     va_status st = VA_OK;
+    tally so_far = {0};
     double *w;
     VA_TRY_ALLOC(job->ctx, w, va_svd_array(job, 1, job->m));
     for (int64_t j = 0; j < job->k; j++)
-        VA_TRY(find_triplet(job, j, w));
+        VA_TRY(find_triplet(job, j, w, &so_far));
+    job->at_floor = so_far.hit_floor && !so_far.hit_limit;
     sort_triplets(job);
 done:
     return st;

@@ -1,6 +1,6 @@
 // svd_subspace.c: block subspace iteration with Rayleigh-Ritz extraction.
 //
-// One iteration on an orthonormal block V [b, n], b = k + oversample:
+// One iteration on an orthonormal block V [b, n], b > k where there is room:
 //   Y = A V;  Q = orth(Y);  Z = A' Q;  Z = Qz Rz,  Rz = X S W' (small SVD);  V = Qz X,  U = Q W.
 // Then A' u = s v holds by construction and A v, which the next iteration forms anyway, tells the
 // residual ||A v - s u||. Errors shrink by (sigma_{b+1} / sigma_j)^2 in an iteration.
@@ -16,7 +16,7 @@
 typedef struct subspace {
     svd_job *job;
     int64_t b;
-    double *V, *Z;     // [b, n]
+    double *V;         // [b, n]
     double *U, *Y;     // [b, m]
     double *S;         // [b]
     double *R, *W, *X; // [b, b]
@@ -26,12 +26,9 @@ typedef struct subspace {
 
 static va_status start(subspace *s, svd_job *job) {
     va_status st = VA_OK;
-    int64_t rank = VA_MIN(job->m, job->n);
-    int64_t extra = job->params.oversample > 0 ? job->params.oversample : VA_MAX(8, job->k);
-    int64_t b = extra > rank - job->k ? rank : job->k + extra;
+    const int64_t b = job->params.block;
     *s = (subspace){.job = job, .b = b, .best = INFINITY};
     VA_TRY_ALLOC(job->ctx, s->V, va_svd_array(job, b, job->n));
-    VA_TRY_ALLOC(job->ctx, s->Z, va_svd_array(job, b, job->n));
     VA_TRY_ALLOC(job->ctx, s->U, va_svd_array(job, b, job->m));
     VA_TRY_ALLOC(job->ctx, s->Y, va_svd_array(job, b, job->m));
     VA_TRY_ALLOC(job->ctx, s->S, va_svd_array(job, b, 1));
@@ -46,10 +43,11 @@ done:
     return st;
 }
 
-// Largest ||A v - s u|| of the wanted triplets, with A V in Y.
-static double largest_residual(const subspace *s) {
+// ||A v - s u|| of the wanted triplets, with A V in Y: the largest, and how many are small enough.
+static double largest_residual(const subspace *s, int64_t *n_converged) {
     double largest = 0;
     int64_t m = s->job->m;
+    *n_converged = 0;
     for (int64_t j = 0; j < s->job->k; j++) {
         double sum = 0;
         for (int64_t i = 0; i < m; i++) {
@@ -57,6 +55,7 @@ static double largest_residual(const subspace *s) {
             sum += r * r;
         }
         largest = fmax(largest, sqrt(sum));
+        *n_converged += sqrt(sum) <= s->job->params.tolerance * s->S[0];
     }
     return largest;
 }
@@ -66,26 +65,27 @@ static va_status rayleigh_ritz(subspace *s) {
     va_status st = VA_OK;
     svd_job *job = s->job;
     VA_TRY(va_svd_orthonormalise(job->ctx, s->Y, s->b, job->m, NULL));
-    VA_TRY(va_svd_apply_t(job, s->Y, s->b, s->Z));
-    VA_TRY(va_svd_orthonormalise(job->ctx, s->Z, s->b, job->n, s->R));
+    VA_TRY(va_svd_apply_t(job, s->Y, s->b, s->V));
+    VA_TRY(va_svd_orthonormalise(job->ctx, s->V, s->b, job->n, s->R));
     // R in column order is its transpose in row order: Rz' = W S X'.
     VA_TRY(va_svd_lapack(job->ctx, s->R, s->b, s->b, s->W, s->S, s->X));
-    va_svd_combine(s->Z, s->X, s->b, job->n, s->V);
-    va_svd_combine(s->Y, s->W, s->b, job->m, s->U);
+    VA_TRY(va_svd_combine(job->ctx, s->V, s->b, job->n, s->X, s->b, s->b));
+    VA_TRY(va_svd_combine(job->ctx, s->Y, s->b, job->m, s->W, s->b, s->b));
+    memcpy(s->U, s->Y, (size_t)(s->b * job->m) * sizeof *s->U);
 done:
     return st;
 }
 
 // Rounding in the map keeps residuals from falling further: near the float32 floor and no better
-// for a while. Further up, slow progress is a matter of the spectrum, not of rounding.
+// for a while.
 static bool stagnates(subspace *s, double residual, int64_t iteration) {
-    const double floor = 1e-5, progress = 0.9;
+    const double progress = 0.9;
     const int64_t patience = 8;
     if (residual < progress * s->best) {
         s->best = residual;
         s->best_at = iteration;
     }
-    return residual <= floor * s->S[0] && iteration - s->best_at >= patience;
+    return residual <= VA_SVD_FLOOR * s->S[0] && iteration - s->best_at >= patience;
 }
 
 va_status va_svd_subspace(svd_job *job) {
@@ -96,9 +96,11 @@ va_status va_svd_subspace(svd_job *job) {
         VA_TRY(va_svd_step(job, i, job->params.max_iterations));
         VA_TRY(va_svd_apply(job, s.V, s.b, s.Y));
         if (i > 0) {
-            double residual = largest_residual(&s);
-            if (residual <= VA_SVD_SAFETY * job->params.tolerance * s.S[0] ||
-                stagnates(&s, residual, i))
+            int64_t n_converged;
+            double residual = largest_residual(&s, &n_converged);
+            va_svd_record(job, va_svd_relative(residual, s.S[0]), n_converged);
+            job->at_floor = stagnates(&s, residual, i);
+            if (residual <= VA_SVD_SAFETY * job->params.tolerance * s.S[0] || job->at_floor)
                 break;
         }
         VA_TRY(rayleigh_ritz(&s));

@@ -140,14 +140,20 @@ static void test_mistakes(void **state) {
         {2, "jacobian --model " MODEL " --ids 1,2 --from embed --to norm:2 --mode d --out x.npy",
          "expected exact or detached, got 'd'"},
         {2, "svd", "expected --model DIR or --matrix FILE"},
-        {2, "svd --matrix a.txt", "expected FILE.npy or FILE.safetensors:NAME"},
+        {2, "svd --matrix a.txt", "expected FILE.npy, FILE.mtx or FILE.safetensors:NAME"},
         {2, "svd --matrix a.npy --model " MODEL, "--matrix goes without"},
         {2, "svd --matrix a.npy -k 0", "-k: expected an integer from 1"},
         {2, "svd --matrix a.npy -k x", "got 'x'"},
-        {2, "svd --matrix a.npy --method qr", "expected one of subspace, power, dense"},
+        {2, "svd --matrix a.npy --method qr", "one of golub-kahan, subspace, power, dense"},
+        {2, "svd --matrix a.npy --method dense --tolerance 1", "dense takes no --tolerance"},
+        {2, "svd --matrix a.npy --method dense --max-iterations 1", "takes no --max-iterations"},
+        {2, "svd --matrix a.npy --method dense --block 1", "dense takes no --block"},
+        {2, "svd --matrix a.npy --method dense --basis 1", "dense takes no --basis"},
+        {2, "svd --matrix a.npy --method dense --seed 1", "dense takes no --seed"},
         {2, "svd --matrix a.npy --tolerance -1", "expected a number above 0"},
         {2, "tokenize --text a", "expected --model DIR"},
         {3, "svd --matrix absent.npy", "absent.npy"},
+        {3, "svd --matrix absent.mtx", "absent.mtx"},
         {3, "svd --matrix absent.safetensors:A", "absent.safetensors"},
         {3, "svd --matrix " MODEL "/model.safetensors:nothing", "holds no tensor 'nothing'"},
         {3, "svd --matrix " MODEL "/model.safetensors:model.norm.weight", "expected a matrix"},
@@ -364,38 +370,6 @@ static void test_jacobian_and_svd(void **state) {
     va_arena_destroy(&arena);
 }
 
-// diag(4, 3, 2, 1) padded to 4 x 6: every method finds it.
-static void test_svd_of_matrix(void **state) {
-    (void)state;
-    static const char *const methods[] = {"subspace", "power", "dense"};
-    char path[VA_TEST_PATH], args[256];
-    float A[4 * 6] = {0}, bad[4] = {1, NAN, 0, 0};
-    va_npy_writer *w;
-    for (int i = 0; i < 4; i++)
-        A[i * 6 + i] = (float)(4 - i);
-    assert_ok(env.ctx, va_npy_create(env.ctx, va_test_join(path, env.dir, "A.npy"), 2,
-                                     (const int64_t[]){4, 6}, &w));
-    assert_ok(env.ctx, va_npy_append(w, A, 24));
-    assert_ok(env.ctx, va_npy_commit(&w));
-    for (int64_t i = 0; i < VA_COUNT(methods); i++) {
-        snprintf(args, sizeof args, "svd --json --matrix A.npy -k 2 --method %s", methods[i]);
-        va_json *doc = parse_out(run_ok(args));
-        const va_json *sigma = va_json_first(va_json_get(doc, "sigma"));
-        double first, second;
-        assert_true(va_json_as_double(sigma, &first));
-        assert_true(va_json_as_double(va_json_next(sigma), &second));
-        assert_true(fabs(first - 4) < 1e-4 && fabs(second - 3) < 1e-4);
-        va_json_free(&doc);
-    }
-    assert_ok(env.ctx, va_npy_create(env.ctx, va_test_join(path, env.dir, "bad.npy"), 2,
-                                     (const int64_t[]){2, 2}, &w));
-    assert_ok(env.ctx, va_npy_append(w, bad, 4));
-    assert_ok(env.ctx, va_npy_commit(&w));
-    const outcome *o = run("svd --matrix bad.npy -k 1");
-    assert_int_equal(o->status, 3);
-    expect_text("svd bad.npy", o->err, "NaN or infinity at [0, 1]");
-}
-
 // A forward run that waits for its text on a pipe; its process, and the pipe's end to write to.
 // What it says goes to env.dir/err.
 static pid_t start_waiting(const char *model, int *text_end) {
@@ -498,7 +472,6 @@ int main(void) {
         cmocka_unit_test(test_tokenize_gguf),
         cmocka_unit_test(test_forward),
         cmocka_unit_test(test_jacobian_and_svd),
-        cmocka_unit_test(test_svd_of_matrix),
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_second_interrupt_kills),
         cmocka_unit_test(test_truncated_model),
