@@ -100,7 +100,8 @@ typedef struct va_map_plan {
     int64_t weight_bytes, value_bytes; // while the prompt is there
     int64_t sweep_bytes, end_bytes;    // temporaries, and the blocks at both ends
     int64_t peak_bytes;                // all four
-    double flop;                       // one sweep of k vectors
+    double flop;                       // one sweep of k vectors; of both kinds, the reverse one
+    bool reverse; // of VA_MAP_DENSE: by rows of the matrix, else by columns gathered on the host
 } va_map_plan;
 
 typedef enum va_map_use {
@@ -118,15 +119,29 @@ va_status va_prompt_plan_map(va_model *model, const va_prompt_params *params, in
 va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
                            const va_map_budget *budget, va_linmap **map);
 
-// Rows first..first+count-1 of the derivative by source i, each as long as that source.
+// The whole derivative, formed within the plan of VA_MAP_DENSE; fn as for va_linmap_rows.
+va_status va_prompt_rows(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
+                         const va_map_budget *budget, va_rows_fn fn, void *user);
+
+// The derivatives of site[to] by several sites at the same positions, all from one reverse sweep
+// for each chunk of rows: the work of the deepest alone.
+typedef struct va_jacobians {
+    const int64_t *from; // [n_from]; rows by a source that the target does not depend on are zero
+    int64_t n_from, to;
+    va_mode mode;
+    const int64_t *rows; // [n_rows] of the target, from 0 to its rows times its width: the logits
+    int64_t n_rows;      // of chosen tokens, for example; NULL: all
+} va_jacobians;
+// As va_prompt_plan_map of VA_MAP_DENSE.
+va_status va_prompt_plan_jacobians(va_model *model, const va_prompt_params *params,
+                                   const va_jacobians *j, const va_map_budget *budget,
+                                   va_map_plan *plan);
+// Rows first..first+count-1 (of those chosen) of the derivative by source i, each as long as that
+// source. Called chunk by chunk, for every source in turn.
 typedef va_status (*va_source_rows_fn)(void *user, int64_t source, int64_t first, int64_t count,
                                        const float *rows);
-// The derivatives of site[to] by several sites at the same positions, all from one reverse sweep
-// for each chunk of rows: the work of the deepest alone. fn is called chunk by chunk, for every
-// source in turn. A source may be listed that the target does not depend on: its rows are zero.
-va_status va_prompt_jacobians(va_prompt *prompt, const int64_t *from, int64_t n_from, int64_t to,
-                              va_mode mode, const va_map_budget *budget, va_source_rows_fn fn,
-                              void *user);
+va_status va_prompt_jacobians(va_prompt *prompt, const va_jacobians *j, const va_map_budget *budget,
+                              va_source_rows_fn fn, void *user);
 // y - J x at the prompt, and std(y - J x - b) / std(y) is left to the caller: copies x (from) and
 // y (to) as read by va_prompt_read, applies the map once: Jx [rows_to, width].
 va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *map, float *Jx);
