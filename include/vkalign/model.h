@@ -89,6 +89,7 @@ typedef struct va_map_budget {
     int64_t sweep_bytes;  // temporaries of one sweep; 0 = 1 GiB
     int64_t range_bytes;  // largest binding; 0 = 128 MiB, which every device has
     int64_t max_k;        // vectors of one sweep at most; 0: the map's rows or columns
+    int64_t min_k;        // the fewest that a map will be applied to; 0 = 1. Fewer may take more
 } va_map_budget;
 
 // A derivative's device memory and work, known before anything is allocated. What is allocated in
@@ -100,7 +101,7 @@ typedef struct va_map_plan {
     int64_t weight_bytes, value_bytes; // while the prompt is there
     int64_t sweep_bytes, end_bytes;    // temporaries, and the blocks at both ends
     int64_t peak_bytes;                // all four
-    double flop;                       // one sweep of k vectors; of both kinds, the reverse one
+    double flop;                       // one sweep of k vectors; VA_MAP_APPLY: one each way
     bool reverse; // of VA_MAP_DENSE: by rows of the matrix, else by columns gathered on the host
 } va_map_plan;
 

@@ -109,6 +109,7 @@ typedef struct prompt_request {
     bool reverse;        // of VA_MAP_DENSE: by cotangents; set on the way in, or by prompt_fit
     const int64_t *rows; // [n_rows] of the target; NULL: all
     int64_t n_rows;
+    int64_t min_k, max_k; // of the budget; set by prompt_fit
 } prompt_request;
 // The request for several sources, checked; nodes are owned by the prompt.
 va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_request *r);

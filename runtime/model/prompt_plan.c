@@ -23,6 +23,38 @@ static int64_t site_bytes(const prompt_site *s, int64_t k) {
     return padded(va_block_bytes(s->rows, k, s->width));
 }
 
+enum { MAX_WIDTHS = 2 * (16 + 64) };
+
+// The numbers of vectors that sweeps will have where most have k. Fewer may take more: a product of
+// few rows is summed in parts. A map is applied to any number; a whole matrix ends with what is
+// left.
+static int sweep_widths(const prompt_request *r, const va_map_plan *plan, int64_t k,
+                        int64_t width[MAX_WIDTHS]) {
+    int n = 0;
+    width[n++] = k;
+    if (r->use == VA_MAP_DENSE) {
+        const int64_t left = (r->reverse ? plan->rows : plan->columns) % k;
+        if (left > 0)
+            width[n++] = left;
+        return n;
+    }
+    for (int64_t w = VA_MAX(r->min_k, 1); w < k; w += w < 16 ? 1 : w)
+        width[n++] = w;
+    for (int64_t w = 1; w < k && k < r->max_k; w += w < 16 ? 1 : w)
+        width[n++] = w; // blocks are cut: what is left of one has any width
+    return n;
+}
+
+static va_status sweeps_bytes(const va_prompt *p, const prompt_request *r, int64_t k,
+                              va_map_plan *plan) {
+    va_sweep sweeps[2 * MAX_WIDTHS];
+    int64_t width[MAX_WIDTHS], n = 0;
+    const int n_widths = sweep_widths(r, plan, k, width);
+    for (int i = 0; i < n_widths; i++)
+        n += prompt_sweeps(p, r, width[i], &sweeps[n]);
+    return va_graph_sweeps_bytes(p->graph, sweeps, n, &plan->sweep_bytes);
+}
+
 // The bytes that k vectors take, in plan.
 static va_status fill_plan(const va_prompt *p, const prompt_request *r, int64_t k,
                            va_map_plan *plan) {
@@ -31,9 +63,12 @@ static va_status fill_plan(const va_prompt *p, const prompt_request *r, int64_t 
     const int n = prompt_sweeps(p, r, k, sweeps);
     va_graph_cost cost;
     plan->k = k;
-    VA_TRY(va_graph_sweeps_bytes(p->graph, sweeps, n, &plan->sweep_bytes));
-    VA_TRY(va_graph_sweep_cost(p->graph, &sweeps[n - 1], &cost));
-    plan->flop = cost.flop;
+    plan->flop = 0;
+    VA_TRY(sweeps_bytes(p, r, k, plan));
+    for (int i = 0; i < n; i++) {
+        VA_TRY(va_graph_sweep_cost(p->graph, &sweeps[i], &cost));
+        plan->flop += cost.flop;
+    }
     plan->end_bytes = site_bytes(&p->sites[r->to], k);
     for (int64_t i = 0; i < r->n_from; i++)
         plan->end_bytes += site_bytes(&p->sites[r->from[i]], k);
@@ -140,6 +175,8 @@ va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget 
     if (p->model->gpu)
         limit = limit > 0 ? VA_MIN(limit, va_gpu_memory_limit(p->model->gpu))
                           : va_gpu_memory_limit(p->model->gpu);
+    r->min_k = b->min_k;
+    r->max_k = b->max_k;
     begin_plan(p, r, plan);
     const int64_t k = choose_direction(p, r, b, plan);
     if (k < 1) {
