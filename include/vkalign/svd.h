@@ -25,9 +25,9 @@ typedef enum va_svd_method {
 const char *va_svd_method_name(va_svd_method m);
 bool va_svd_method_parse(const char *name, va_svd_method *m);
 
-// What a method has no use for must be 0: VA_ERR_USAGE otherwise. Host memory in doubles, for a map
-// of R^n to R^m: golub-kahan (basis + 2 block) (m + n), subspace 2 block (m + n), power k (m + n),
-// dense about 3 m n.
+// What a method has no use for must be 0: VA_ERR_USAGE otherwise. Host memory in doubles for a map
+// of R^n to R^m, besides 3 k (m + n) for the result: golub-kahan (basis + 2 block) (m + n) and
+// 4 basis^2, subspace 2 block (m + n), power m, dense 4 m n.
 typedef struct va_svd_params {
     int64_t k;              // triplets wanted, >= 1; reduced to min(m, n) with a warning
     va_svd_method method;   // default golub-kahan
@@ -38,9 +38,9 @@ typedef struct va_svd_params {
                             // golub-kahan: 0 = max(k, min(16, va_linmap_max_k)); below k, the
                             // last steps are widened to k, or copies of a multiple value could be
                             // missed. subspace: >= k, 0 = k + max(8, k)
-    int64_t basis;          // golub-kahan: vectors kept on either side, >= k + max(k, block);
-                            // 0 = 2 max(k, block) + 4 block; where it reaches min(m, n) there is no
-                            // restart
+    int64_t basis;          // golub-kahan: vectors kept on either side, >= k + max(k, block) or
+                            // min(m, n), where there is no restart. 0 = 2 max(k, block) + 4 block,
+                            // within 1 GiB unless k + 2 max(k, block) takes more
     uint64_t seed;          // random start vectors; not for dense
 } va_svd_params;
 
@@ -69,6 +69,7 @@ typedef struct va_svd_result {
     double *residual;   // [k] sqrt(||A v - s u||^2 + ||A' u - s v||^2) of these vectors, absolute
     bool *is_converged; // [k] residual within tolerance * sigma_1
     bool converged;     // all of them
+    double tolerance;   // that this means
     int64_t rank; // triplets with sigma > max(m, n) * eps_f32 * sigma_1; beyond it U and V are
                   // still orthonormal but arbitrary
     int64_t iterations;        // applications of A or A' to blocks

@@ -48,10 +48,12 @@ done:
 
 // -- results --------------------------------------------------------------------------------------
 
-static va_status write_result(va_cli *cli, const char *path, const va_svd_result *r,
-                              const char *label) {
+static va_status write_result(va_cli *cli, const char *path, const va_svd_params *params,
+                              const va_svd_result *r, const char *label) {
     va_status st = VA_OK;
     float *sigma, *residual;
+    char tolerance[32];
+    snprintf(tolerance, sizeof tolerance, "%.9g", r->tolerance);
     VA_TRY_ALLOC(cli->ctx, sigma, VA_NEW_ARRAY(cli->arena, float, r->k));
     VA_TRY_ALLOC(cli->ctx, residual, VA_NEW_ARRAY(cli->arena, float, r->k));
     for (int64_t i = 0; i < r->k; i++) {
@@ -64,7 +66,11 @@ static va_status write_result(va_cli *cli, const char *path, const va_svd_result
         {.name = "V", .dtype = VA_F32, .n_dim = 2, .shape = {r->k, r->n}, .data = r->V},
         {.name = "residuals", .dtype = VA_F32, .n_dim = 1, .shape = {r->k}, .data = residual},
     };
-    const char *const meta[][2] = {{"tool", "vkalign " VA_VERSION}, {"map", label}};
+    const char *const meta[][2] = {{"tool", "vkalign " VA_VERSION},
+                                   {"map", label},
+                                   {"method", va_svd_method_name(params->method)},
+                                   {"tolerance", tolerance},
+                                   {"converged", r->converged ? "true" : "false"}};
     VA_TRY(va_safetensors_write(cli->ctx, path, entries, VA_COUNT(entries), meta, VA_COUNT(meta)));
 done:
     return st;
@@ -113,6 +119,7 @@ static void show_result(va_cli *cli, const va_svd_result *r, const char *label) 
     va_json_add_int(cli->out, "iterations", r->iterations);
     va_json_add_int(cli->out, "vectors", r->vectors);
     va_json_add_int(cli->out, "random_directions", r->random_directions);
+    va_json_add_double(cli->out, "tolerance", r->tolerance);
     va_json_add_bool(cli->out, "converged", r->converged);
     show_history(cli, r);
     if (r->iterations == 0)
@@ -130,7 +137,7 @@ static va_status finish(va_cli *cli, const va_svd_params *params, const va_svd_r
     va_status st = VA_OK;
     const char *path = va_cli_value_of(cli, OPT_OUT);
     if (path)
-        VA_TRY(write_result(cli, path, r, label));
+        VA_TRY(write_result(cli, path, params, r, label));
     va_json_add_string(cli->out, "method", va_svd_method_name(params->method));
     va_cli_json_shape(cli->out, "shape", 2, (const int64_t[]){r->m, r->n});
     show_result(cli, r, label);

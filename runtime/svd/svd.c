@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    MAX_BASIS_BYTES = 1 << 30, // of a default
+    MAX_STEPS = 1 << 30        // far from overflow when it is multiplied by k
+};
+
 static const char *const method_names[] = {
 #define VA_X(id, name, text) name,
     VA_SVD_METHOD_LIST(VA_X)
@@ -93,8 +98,11 @@ static va_status set_sizes(svd_job *job) {
                        "svd: golub-kahan: expected a basis of at least %lld (k + max(k, block)), "
                        "got %lld",
                        (long long)least, (long long)p->basis);
-    // wide <= rank, and what counts vectors is far from overflow once k * n was checked
-    p->basis = VA_MIN(rank, p->basis > 0 ? p->basis : 2 * wide + 4 * p->block);
+    if (p->basis == 0) {
+        const int64_t fits = MAX_BASIS_BYTES / (int64_t)sizeof(double) / (job->m + job->n);
+        p->basis = VA_MAX(k + 2 * wide, VA_MIN(2 * wide + 4 * p->block, fits));
+    }
+    p->basis = VA_MIN(rank, p->basis);
     return VA_OK;
 }
 
@@ -109,7 +117,7 @@ static va_status check_params(svd_job *job) {
                "svd: %lld triplets asked of a %lld x %lld map, which has %lld", (long long)p->k,
                (long long)job->m, (long long)job->n, (long long)job->k);
     p->tolerance = p->tolerance > 0 ? p->tolerance : 1e-5;
-    p->max_iterations = p->max_iterations > 0 ? p->max_iterations : 200;
+    p->max_iterations = p->max_iterations > 0 ? VA_MIN(p->max_iterations, MAX_STEPS) : 200;
     VA_TRY(set_sizes(job));
 done:
     return st;
@@ -132,6 +140,7 @@ va_status va_svd_dense(svd_job *job) {
     VA_TRY(va_linmap_dense(job->map, A));
     VA_TRY(va_svd_widen(job, A, job->m, job->n, M));
     VA_TRY(va_svd_lapack(job->ctx, M, job->m, job->n, U, S, V));
+    job->is_final = true; // there are no further steps
     memcpy(job->U, U, (size_t)(job->k * job->m) * sizeof *U);
     memcpy(job->V, V, (size_t)(job->k * job->n) * sizeof *V);
     memcpy(job->S, S, (size_t)job->k * sizeof *S);

@@ -231,7 +231,7 @@ static va_status finish(krylov *g, int64_t step, bool *is_done) {
     VA_TRY(va_svd_measure(job));
     *is_done = job->result->converged;
     g->target /= 4;
-    job->at_floor = !*is_done && (++g->tries == MAX_TRIES || g->w == 0);
+    job->is_final = !*is_done && (++g->tries == MAX_TRIES || g->w == 0);
 done:
     return st;
 }
@@ -276,7 +276,7 @@ va_status va_svd_golub_kahan(svd_job *job) {
     bool is_done = false;
     int64_t n_converged;
     VA_TRY(start(&g, job));
-    for (int64_t i = 0; i < job->params.max_iterations && !is_done && !job->at_floor; i++) {
+    for (int64_t i = 0; i < job->params.max_iterations && !is_done && !job->is_final; i++) {
         VA_TRY(va_svd_step(job, i, job->params.max_iterations));
         VA_TRY(make_room(&g));
         VA_TRY(join_block(&g));
@@ -288,7 +288,7 @@ va_status va_svd_golub_kahan(svd_job *job) {
         if (may_end && residual <= g.target)
             VA_TRY(finish(&g, i, &is_done));
     }
-    if (!is_done && !job->at_floor)
+    if (!is_done && !job->is_final)
         VA_TRY(give_up(&g));
 done:
     return st;

@@ -44,13 +44,13 @@ typedef struct search {
     double *u, *v, *w; // u and v in the job's arrays; w [m]
     double s, best;
     int64_t best_at;
-    bool is_converged, stagnates;
+    bool is_converged;
 } search;
 
 // What the triplets so far came to.
 typedef struct tally {
     int64_t n_converged;
-    bool hit_floor, hit_limit;
+    bool hit_limit; // by one that did not converge
 } tally;
 
 // Judges the triplet by its residual; true when there is no more to do.
@@ -66,9 +66,11 @@ static bool judge(svd_job *job, const tally *before, search *t, int64_t step, do
         t->best_at = step;
     }
     t->is_converged = residual <= job->params.tolerance * sigma_1;
-    t->stagnates = residual <= VA_SVD_FLOOR * sigma_1 && step - t->best_at >= 8;
+    const bool stagnates = residual <= VA_SVD_FLOOR * sigma_1 && step - t->best_at >= 8;
     va_svd_record(job, va_svd_relative(residual, sigma_1), before->n_converged + t->is_converged);
-    return t->stagnates || residual <= VA_SVD_SAFETY * job->params.tolerance * sigma_1;
+    // What deflation takes out of a later triplet's products are the residuals of those before it.
+    const double target = VA_SVD_SAFETY / sqrt((double)job->k) * job->params.tolerance;
+    return stagnates || residual <= target * sigma_1;
 }
 
 static va_status find_triplet(svd_job *job, int64_t j, double *w, tally *so_far) {
@@ -94,7 +96,6 @@ static va_status find_triplet(svd_job *job, int64_t j, double *w, tally *so_far)
     job->S[j] = t.s;
     so_far->n_converged += t.is_converged;
     so_far->hit_limit = so_far->hit_limit || (!is_done && !t.is_converged);
-    so_far->hit_floor = so_far->hit_floor || t.stagnates;
 done:
     return st;
 }
@@ -127,7 +128,7 @@ va_status va_svd_power(svd_job *job) {
     VA_TRY_ALLOC(job->ctx, w, va_svd_array(job, 1, job->m));
     for (int64_t j = 0; j < job->k; j++)
         VA_TRY(find_triplet(job, j, w, &so_far));
-    job->at_floor = so_far.hit_floor && !so_far.hit_limit;
+    job->is_final = !so_far.hit_limit;
     sort_triplets(job);
 done:
     return st;

@@ -27,7 +27,7 @@ typedef struct svd_job {
     svd_staging staging;
     va_svd_result *result; // counts and history as they grow
     bool measured;         // the result holds U, S, V and their residuals
-    bool at_floor;         // the solver gave up for the map's rounding, not for its limit
+    bool is_final;         // further steps would not help; false at the limit of steps
     int64_t n_steps;       // seen by va_svd_record
     int64_t record_every;  // 1, 2, 4, ...
     double start_s;        // va_time_s()

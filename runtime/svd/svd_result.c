@@ -57,6 +57,7 @@ static double squared_distance(const double *a, double s, const float *b, int64_
 
 void va_svd_judge(const double *AV, const double *AtU, double tolerance, va_svd_result *r) {
     r->converged = true;
+    r->tolerance = tolerance;
     for (int64_t j = 0; j < r->k; j++) {
         const float *u = r->U + j * r->m, *v = r->V + j * r->n;
         r->residual[j] = sqrt(squared_distance(AV + j * r->m, r->sigma[j], u, r->m) +
@@ -100,16 +101,26 @@ static void list_triplets(const va_svd_result *r, va_strbuf *text) {
             continue;
         if (n < SHOWN)
             va_strbuf_printf(text, "%s%lld (%.3g)", n ? ", " : "", (long long)j + 1,
-                             r->residual[j] / r->sigma[0]);
+                             va_svd_relative(r->residual[j], r->sigma[0]));
         n++;
     }
     if (n > SHOWN)
         va_strbuf_printf(text, " and %lld more", (long long)(n - SHOWN));
 }
 
+static double largest_residual(const va_svd_result *r) {
+    double largest = 0;
+    for (int64_t j = 0; j < r->k; j++)
+        largest = fmax(largest, r->residual[j]);
+    return va_svd_relative(largest, r->sigma[0]);
+}
+
 static void advise(const svd_job *job, va_strbuf *text) {
     const va_svd_params *p = &job->params;
-    if (job->at_floor || p->method == VA_SVD_DENSE)
+    if (job->is_final && largest_residual(job->result) > 100 * VA_SVD_FLOOR)
+        va_strbuf_puts(text, "the map's two directions contradict each other: is A' the transpose "
+                             "of A?");
+    else if (job->is_final)
         va_strbuf_puts(text, "the float32 map gives no more: raise the tolerance");
     else if (p->method == VA_SVD_GOLUB_KAHAN)
         va_strbuf_printf(text, "raise max_iterations (%lld), basis (%lld) or the tolerance",

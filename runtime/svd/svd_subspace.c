@@ -99,8 +99,9 @@ va_status va_svd_subspace(svd_job *job) {
             int64_t n_converged;
             double residual = largest_residual(&s, &n_converged);
             va_svd_record(job, va_svd_relative(residual, s.S[0]), n_converged);
-            job->at_floor = stagnates(&s, residual, i);
-            if (residual <= VA_SVD_SAFETY * job->params.tolerance * s.S[0] || job->at_floor)
+            job->is_final = stagnates(&s, residual, i) ||
+                            residual <= VA_SVD_SAFETY * job->params.tolerance * s.S[0];
+            if (job->is_final)
                 break;
         }
         VA_TRY(rayleigh_ritz(&s));

@@ -81,7 +81,7 @@ double *svd_reference(va_arena *arena, const float *A, int64_t m, int64_t n) {
 
 typedef struct host_map {
     va_gpu *gpu;
-    const float *A;
+    const float *A, *B; // B is applied transposed
     int64_t m, n;
 } host_map;
 
@@ -98,7 +98,7 @@ static va_status apply_host(host_map *h, bool transposed, const va_block *from,
         for (int64_t i = 0; i < h->m; i++)
             for (int64_t c = 0; c < h->n; c++)
                 if (transposed)
-                    y[j * n_to + c] += h->A[i * h->n + c] * x[j * n_from + i];
+                    y[j * n_to + c] += h->B[i * h->n + c] * x[j * n_from + i];
                 else
                     y[j * n_to + i] += h->A[i * h->n + c] * x[j * n_from + c];
     VA_TRY(va_block_from_host(h->gpu, to, y));
@@ -116,15 +116,25 @@ static va_status host_apply_t(void *self, const va_block *y, const va_block *x) 
     return apply_host(self, true, y, x);
 }
 
-va_linmap *svd_host_map(svd_fixture *f, const float *A, const va_linmap_shape *shape,
-                        int64_t max_k) {
+static va_linmap *make_map(svd_fixture *f, const host_map *h, const va_linmap_shape *shape,
+                           int64_t max_k) {
     static const va_linmap_ops ops = {host_apply, host_apply_t, free};
     va_linmap *map;
-    host_map *h = malloc(sizeof *h);
-    assert_non_null(h);
-    *h = (host_map){f->gpu, A, shape->T_out * shape->d_out, shape->T_in * shape->d_in};
-    assert_ok(f->ctx, va_linmap_create(f->gpu, shape, max_k, &ops, h, "host matrix", &map));
+    host_map *self = malloc(sizeof *self);
+    assert_non_null(self);
+    *self = *h;
+    assert_ok(f->ctx, va_linmap_create(f->gpu, shape, max_k, &ops, self, "host matrix", &map));
     return map;
+}
+
+va_linmap *svd_host_map(svd_fixture *f, const float *A, const va_linmap_shape *s, int64_t max_k) {
+    const host_map h = {f->gpu, A, A, s->T_out * s->d_out, s->T_in * s->d_in};
+    return make_map(f, &h, s, max_k);
+}
+
+va_linmap *svd_false_map(svd_fixture *f, const float *A, const float *B, const va_linmap_shape *s) {
+    const host_map h = {f->gpu, A, B, s->T_out * s->d_out, s->T_in * s->d_in};
+    return make_map(f, &h, s, 64);
 }
 
 va_svd_result svd_solve(svd_fixture *f, const float *A, int64_t m, int64_t n,

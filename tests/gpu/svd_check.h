@@ -33,6 +33,9 @@ double *svd_reference(va_arena *arena, const float *A, int64_t m, int64_t n);
 // max_k vectors at once.
 va_linmap *svd_host_map(svd_fixture *f, const float *A, const va_linmap_shape *shape,
                         int64_t max_k);
+// One whose other direction is that of another matrix B.
+va_linmap *svd_false_map(svd_fixture *f, const float *A, const float *B,
+                         const va_linmap_shape *shape);
 
 // -- solving ----------------------------------------------------------------------------------
 

@@ -48,10 +48,19 @@ static void test_parameters(void **state) {
     for (int i = 0; i < VA_COUNT(cases); i++)
         assert_error(f->ctx, VA_ERR_USAGE, cases[i].message,
                      va_svd(f->ctx, f->arena, map, &cases[i].p, &r));
-    const va_svd_params huge = {
-        .k = INT64_MAX, .block = INT64_MAX, .basis = INT64_MAX, .max_iterations = INT64_MAX};
-    assert_ok(f->ctx, va_svd(f->ctx, f->arena, map, &huge, &r));
-    assert_true(r.k == 20 && r.rank == 1 && r.converged);
+    const va_svd_params huge[] = {
+        {.k = INT64_MAX, .block = INT64_MAX, .basis = INT64_MAX, .max_iterations = INT64_MAX},
+        {.k = INT64_MAX,
+         .method = VA_SVD_SUBSPACE,
+         .block = INT64_MAX,
+         .max_iterations = INT64_MAX},
+        {.k = INT64_MAX, .method = VA_SVD_POWER, .max_iterations = INT64_MAX},
+        {.k = INT64_MAX, .method = VA_SVD_DENSE},
+    };
+    for (int i = 0; i < VA_COUNT(huge); i++) {
+        assert_ok(f->ctx, va_svd(f->ctx, f->arena, map, &huge[i], &r));
+        assert_true(r.k == 20 && r.rank == 1 && r.converged);
+    }
     va_linmap_destroy(&map);
 }
 
@@ -172,6 +181,35 @@ static void test_warnings(void **state) {
             fail_msg("case %d: %d not converged, said '%s'", i, n, warning);
         if (n > 8)
             assert_non_null(strstr(warning, "more; "));
+        va_ctx_destroy(&ctx);
+    }
+    va_linmap_destroy(&map);
+}
+
+// A' that is not the transpose of A: no method believes it.
+static void test_contradiction(void **state) {
+    svd_fixture *f = *state;
+    enum { M = 40, N = 30 };
+    const va_linmap_shape shape = {1, N, 1, M};
+    double sigma[N];
+    char warning[1024] = "";
+    for (int j = 0; j < N; j++)
+        sigma[j] = pow(0.8, j);
+    float *A = svd_with_spectrum(f->arena, M, N, N, sigma),
+          *B = VA_NEW_ARRAY(f->arena, float, M *N);
+    for (int i = 0; i < M * N; i++)
+        B[i] = A[i] * (i % 3 ? 1 : 0.5f);
+    va_linmap *map = svd_false_map(f, A, B, &shape);
+    for (int method = 0; method < VA_SVD_METHOD_COUNT; method++) {
+        va_ctx *ctx = va_ctx_create(&(va_ctx_params){.log = keep_warning, .log_user = warning});
+        const va_svd_params p = {.k = 3, .method = (va_svd_method)method};
+        va_svd_result r;
+        warning[0] = '\0';
+        assert_ok(ctx, va_svd(ctx, f->arena, map, &p, &r));
+        assert_false(r.converged);
+        assert_non_null(strstr(warning, "3 of 3 triplets did not converge"));
+        if (method == VA_SVD_GOLUB_KAHAN || method == VA_SVD_DENSE) // the others run on and on
+            assert_non_null(strstr(warning, "is A' the transpose of A?"));
         va_ctx_destroy(&ctx);
     }
     va_linmap_destroy(&map);
@@ -305,6 +343,7 @@ int main(void) {
         SVD_TEST(test_signs_near_ties),
         SVD_TEST(test_impossible_tolerance),
         SVD_TEST(test_warnings),
+        SVD_TEST(test_contradiction),
         SVD_TEST(test_limit_before_k),
         SVD_TEST(test_history),
         SVD_TEST(test_not_finite),

@@ -54,7 +54,7 @@ static void check_file(svd_fixture *f, const char *name, bool with_power) {
                         dense = {.k = K, .method = VA_SVD_DENSE},
                         power = {.k = K,
                                  .method = VA_SVD_POWER,
-                                 .tolerance = 5e-5, // its error in sigma is the residual's square
+                                 .tolerance = 1e-3, // its error in sigma is the residual's square
                                  .max_iterations = 3000};
     check_method(f, name, A, m, n, published, &golub_kahan);
     check_method(f, name, A, m, n, published, &narrow);

@@ -141,6 +141,24 @@ static void test_exhausted_range(void **state) {
     assert_int_equal(r.random_directions, 0);
 }
 
+// Nothing depends on the scale, as far as float32 reaches.
+static void test_scales(void **state) {
+    svd_fixture *f = *state;
+    enum { M = 40, N = 50, R = 20 };
+    static const double scales[] = {1e-25, 1e25};
+    for (int i = 0; i < VA_COUNT(scales); i++) {
+        double sigma[R];
+        for (int j = 0; j < R; j++)
+            sigma[j] = scales[i] * pow(0.7, j);
+        float *A = svd_with_spectrum(f->arena, M, N, R, sigma);
+        svd_check_methods(f, A, M, N, 6, sigma, true);
+        const va_svd_params narrow = {.k = 6, .block = 2};
+        va_svd_result r = svd_solve(f, A, M, N, &narrow);
+        assert_true(r.converged);
+        svd_check_values(&r, sigma);
+    }
+}
+
 // All values equal: every vector is singular, and no block can find more than its own.
 static void test_identity(void **state) {
     svd_fixture *f = *state;
@@ -249,12 +267,13 @@ static void test_blocks_and_bases(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        SVD_TEST(test_geometric),       SVD_TEST(test_decades),
-        SVD_TEST(test_multiplicity),    SVD_TEST(test_multiplicity_beyond_block),
-        SVD_TEST(test_clustered),       SVD_TEST(test_more_than_rank),
-        SVD_TEST(test_exhausted_range), SVD_TEST(test_identity),
-        SVD_TEST(test_zero_map),        SVD_TEST(test_extreme_shapes),
-        SVD_TEST(test_positions),       SVD_TEST(test_blocks_and_bases),
+        SVD_TEST(test_geometric),        SVD_TEST(test_decades),
+        SVD_TEST(test_multiplicity),     SVD_TEST(test_multiplicity_beyond_block),
+        SVD_TEST(test_clustered),        SVD_TEST(test_more_than_rank),
+        SVD_TEST(test_exhausted_range),  SVD_TEST(test_identity),
+        SVD_TEST(test_scales),           SVD_TEST(test_zero_map),
+        SVD_TEST(test_extreme_shapes),   SVD_TEST(test_positions),
+        SVD_TEST(test_blocks_and_bases),
     };
     return cmocka_run_group_tests(tests, svd_setup, svd_teardown);
 }
