@@ -28,6 +28,8 @@ const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 // Device bytes of the weights that sites up to n_blocks blocks need (norms, and the unembedding
 // if unembed); embedding rows apart. Works without a device.
 va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes);
+// The same with every weight padded as its buffer is.
+va_status va_model_buffer_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes);
 // SHA-256 over names, shapes, dtypes and bytes of the weights those sites need, and of config.json
 // and tokenizer.json, or of a GGUF file's header.
 va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]);
@@ -67,7 +69,8 @@ va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_p
 // New ids of the same shape, on the same graph.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids);
 void va_prompt_destroy(va_prompt **prompt);
-// Device memory and work of a prompt, without a device (weights apart): of the forward pass, and
+// Device memory and work of a prompt, without a device: of the forward pass (weights apart, its
+// tokens' embedding rows included), and
 // (may be NULL) of one jvp with k = 1 for the first of params->sites that precedes another and the
 // first that it precedes, in the first mode wanted; zero without derivatives. ids may be NULL.
 // Fails as va_prompt_create does for sites, ids (when given) and weights' shapes.
@@ -95,19 +98,21 @@ typedef struct va_map_budget {
 // A derivative's device memory and work, known before anything is allocated. What is allocated in
 // fact is the same but for alignment.
 typedef struct va_map_plan {
-    int64_t rows, columns;             // of the map
-    int64_t k;                         // vectors of one sweep
-    int64_t sweeps;                    // that forming the whole matrix takes
-    int64_t weight_bytes, value_bytes; // while the prompt is there
-    int64_t sweep_bytes, end_bytes;    // temporaries, and the blocks at both ends
-    int64_t peak_bytes;                // all four
-    double flop;                       // one sweep of k vectors; VA_MAP_APPLY: one each way
+    int64_t rows, columns;          // of the map
+    int64_t k;                      // vectors of one sweep
+    int64_t sweeps;                 // that forming the whole matrix takes
+    int64_t weight_bytes;           // shared by all prompts of the model
+    int64_t value_bytes;            // while the prompt is there: values, embedding rows
+    int64_t sweep_bytes, end_bytes; // temporaries, and the blocks at both ends
+    int64_t peak_bytes;             // all four
+    double flop;                    // one sweep of k vectors; VA_MAP_APPLY: one each way
     bool reverse; // of VA_MAP_DENSE: by rows of the matrix, else by columns gathered on the host
 } va_map_plan;
 
 typedef enum va_map_use {
-    VA_MAP_APPLY, // both directions on blocks of k
-    VA_MAP_DENSE  // va_linmap_rows: one direction
+    VA_MAP_APPLY,   // both directions on blocks of k
+    VA_MAP_FORWARD, // J x alone
+    VA_MAP_DENSE    // the whole matrix: one direction
 } va_map_use;
 
 // Works without a device. With one (va_model_attach) its limits count too. VA_ERR_MEMORY when not

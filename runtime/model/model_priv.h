@@ -111,6 +111,12 @@ typedef struct prompt_request {
     int64_t n_rows;
     int64_t min_k, max_k; // of the budget; set by prompt_fit
 } prompt_request;
+// What a buffer takes: Vulkan's limit on offset alignment is 256 bytes.
+static inline int64_t prompt_padded(int64_t bytes) {
+    return (bytes + 255) / 256 * 256;
+}
+// Values of the forward pass and the embedding rows of the prompt's tokens.
+int64_t prompt_value_bytes(const va_prompt *p);
 // The request for several sources, checked; nodes are owned by the prompt.
 va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_request *r);
 

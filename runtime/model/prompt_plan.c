@@ -4,23 +4,28 @@
 
 #include <string.h>
 
-// What a buffer takes: Vulkan's limit on offset alignment is 256 bytes.
-static int64_t padded(int64_t bytes) {
-    return (bytes + 255) / 256 * 256;
+static bool is_rows(const va_prompt *p, va_node weight) {
+    return strcmp(va_graph_name(p->graph, weight), VA_ARCH_EMBED_ROWS) == 0;
 }
 
-// Weights of the graph and the embedding rows in use.
-static int64_t weight_bytes(const va_prompt *p) {
+// Weights of the graph; rows: the embedding rows in use instead, which go with the prompt.
+static int64_t weight_bytes(const va_prompt *p, bool rows) {
     int64_t sum = 0;
     for (int64_t i = 0; i < va_graph_weight_count(p->graph); i++) {
-        const va_tensor t = va_graph_tensor(p->graph, va_graph_weight_at(p->graph, i));
-        sum += padded(va_tensor_bytes(&t));
+        const va_node node = va_graph_weight_at(p->graph, i);
+        const va_tensor t = va_graph_tensor(p->graph, node);
+        if (is_rows(p, node) == rows)
+            sum += prompt_padded(va_tensor_bytes(&t));
     }
     return sum;
 }
 
+int64_t prompt_value_bytes(const va_prompt *p) {
+    return va_graph_forward_cost(p->graph).memory_bytes + weight_bytes(p, true);
+}
+
 static int64_t site_bytes(const prompt_site *s, int64_t k) {
-    return padded(va_block_bytes(s->rows, k, s->width));
+    return prompt_padded(va_block_bytes(s->rows, k, s->width));
 }
 
 enum { MAX_WIDTHS = 2 * (16 + 64) };
@@ -83,7 +88,9 @@ int prompt_sweeps(const va_prompt *p, const prompt_request *r, int64_t k, va_swe
     const prompt_site *from = &p->sites[r->from[0]];
     int n = 0;
     for (int pass = VA_JVP; pass <= VA_VJP; pass++) {
-        const bool wanted = r->use == VA_MAP_APPLY || (pass == VA_VJP) == r->reverse;
+        const bool wanted =
+            r->use == VA_MAP_APPLY ||
+            (r->use == VA_MAP_FORWARD ? pass == VA_JVP : (pass == VA_VJP) == r->reverse);
         if (wanted)
             sweeps[n++] = (va_sweep){
                 (va_pass)pass,        r->mode, r->nodes, r->n_from, {from->first, from->count},
@@ -145,8 +152,8 @@ static int64_t choose_direction(const va_prompt *p, prompt_request *r, const va_
     int64_t most = VA_MAX(plan->rows, plan->columns);
     if (b->max_k > 0)
         most = VA_MIN(most, b->max_k);
-    if (r->use == VA_MAP_APPLY || r->reverse)
-        return bounded_k(p, r, b, r->use == VA_MAP_APPLY ? most : VA_MIN(most, plan->rows));
+    if (r->use != VA_MAP_DENSE || r->reverse)
+        return bounded_k(p, r, b, r->use != VA_MAP_DENSE ? most : VA_MIN(most, plan->rows));
     r->use = VA_MAP_APPLY;
     const int64_t k = bounded_k(p, r, b, most);
     r->use = VA_MAP_DENSE;
@@ -163,8 +170,8 @@ static void begin_plan(const va_prompt *p, const prompt_request *r, va_map_plan 
     *plan =
         (va_map_plan){.rows = r->rows ? r->n_rows : p->sites[r->to].rows * p->sites[r->to].width,
                       .columns = columns,
-                      .weight_bytes = weight_bytes(p),
-                      .value_bytes = va_graph_forward_cost(p->graph).memory_bytes};
+                      .weight_bytes = weight_bytes(p, false),
+                      .value_bytes = prompt_value_bytes(p)};
 }
 
 va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget *budget,
