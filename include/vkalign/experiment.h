@@ -64,7 +64,7 @@ typedef struct va_run_params {
 typedef struct va_run_summary {
     int64_t n_units, n_done, n_reused, n_failed;
     double seconds;
-    int64_t device_peak_bytes;
+    int64_t device_peak_bytes; // of buffers, as va_plan_summary.device_bytes
 } va_run_summary;
 
 // Runs unit by unit, each saved as it ends; then writes results.json, report.md, report.html,

@@ -53,7 +53,8 @@ typedef struct va_gpu_params {
     bool timestamps;       // record the time of every dispatch, by label
     const char *cache_dir; // pipeline cache folder; NULL: $XDG_CACHE_HOME or ~/.cache, /vkalign
     bool no_cache;
-    int64_t memory_limit_bytes; // refuse to allocate more than this; 0 = the device's own limit
+    int64_t memory_limit_bytes; // refuse buffers beyond this sum; what lies free between them comes
+                                // on top, a few percent; 0 = the device's own limit
 } va_gpu_params;
 
 // All devices, usable or not, in the order the loader lists them. VA_ERR_DEVICE when there is no
@@ -104,7 +105,7 @@ typedef struct va_gpu_memory {
     int64_t used_bytes, peak_bytes;              // live buffers (aligned sizes)
     int64_t reserved_bytes, reserved_peak_bytes; // device memory taken from the driver, staging too
 } va_gpu_memory;
-// What may be taken from the driver at most: memory_limit_bytes, or the device's memory.
+// What buffers may take at most: memory_limit_bytes, or the device's memory.
 int64_t va_gpu_memory_limit(const va_gpu *gpu);
 va_gpu_memory va_gpu_get_memory(const va_gpu *gpu);
 void va_gpu_reset_peak(va_gpu *gpu);

@@ -155,6 +155,9 @@ void va_map_close(va_map *map);
 typedef struct va_atomic_file va_atomic_file;
 va_status va_atomic_open(va_ctx *ctx, const char *path, va_atomic_file **file);
 va_status va_atomic_write(va_atomic_file *file, const void *data, int64_t size_bytes);
+// At a byte of the file, >= 0; va_atomic_write goes on where its own writes ended.
+va_status va_atomic_write_at(va_atomic_file *file, int64_t at, const void *data,
+                             int64_t size_bytes);
 va_status va_atomic_commit(va_atomic_file **file); // closes; *file = NULL also on failure
 void va_atomic_abort(va_atomic_file **file);       // removes the temporary; NULL is fine
 va_status va_file_write(va_ctx *ctx, const char *path, const void *data, int64_t size_bytes);
@@ -202,6 +205,20 @@ const char *va_safetensors_metadata(const va_safetensors *st, const char *key);
 // memory, size from the shape). meta is n_meta pairs {key, value}.
 va_status va_safetensors_write(va_ctx *ctx, const char *path, const va_file_tensor *entries,
                                int64_t n, const char *const (*meta)[2], int64_t n_meta);
+
+// The same as the data come: header now, elements in the order of each tensor but of any tensor at
+// any time, commit at the end. The entries' data are not read; entries need not outlive the call.
+typedef struct va_safetensors_writer va_safetensors_writer;
+va_status va_safetensors_create(va_ctx *ctx, const char *path, const va_file_tensor *entries,
+                                int64_t n, const char *const (*meta)[2], int64_t n_meta,
+                                va_safetensors_writer **w);
+// Elements [first, first + count) of entry i, in its dtype. VA_ERR_SHAPE unless `first` is where
+// that tensor's last ones ended; the commit fails then too.
+va_status va_safetensors_put(va_safetensors_writer *w, int64_t i, int64_t first, const void *data,
+                             int64_t count);
+// VA_ERR_SHAPE unless all elements of all tensors came; *w = NULL also on failure.
+va_status va_safetensors_commit(va_safetensors_writer **w);
+void va_safetensors_abort(va_safetensors_writer **w); // removes the temporary; NULL is fine
 
 // -- npy -------------------------------------------------------------------------------------
 

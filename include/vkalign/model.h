@@ -39,6 +39,8 @@ const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 // Device bytes of the weights that sites up to n_blocks blocks need (norms, and the unembedding
 // if unembed); embedding rows apart. Works without a device.
 va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes);
+// The same with every weight padded as its buffer is.
+va_status va_model_buffer_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes);
 // SHA-256 over names, shapes, dtypes and bytes of the weights those sites need, and of config.json
 // and tokenizer.json, or of a GGUF file's header.
 va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]);
@@ -88,7 +90,8 @@ va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_p
 // New ids of the same shape, on the same graph.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids);
 void va_prompt_destroy(va_prompt **prompt);
-// Device memory and work of a prompt, without a device (weights apart): of the forward pass, and
+// Device memory and work of a prompt, without a device: of the forward pass (weights apart, its
+// tokens' embedding rows included), and
 // (may be NULL) of one jvp with k = 1 for the first of params->sites that precedes another and the
 // first that it precedes, in the first mode wanted; zero without derivatives. ids may be NULL.
 // Fails as va_prompt_create does for sites, ids (when given) and weights' shapes.
@@ -114,23 +117,27 @@ typedef struct va_map_budget {
     int64_t sweep_bytes;  // temporaries of one sweep; 0 = 1 GiB
     int64_t range_bytes;  // largest binding; 0 = 128 MiB, which every device has
     int64_t max_k;        // vectors of one sweep at most; 0: the map's rows or columns
+    int64_t min_k;        // the fewest that a map will be applied to; 0 = 1. Fewer may take more
 } va_map_budget;
 
 // A derivative's device memory and work, known before anything is allocated. What is allocated in
 // fact is the same but for alignment.
 typedef struct va_map_plan {
-    int64_t rows, columns;             // of the map
-    int64_t k;                         // vectors of one sweep
-    int64_t sweeps;                    // that forming the whole matrix takes
-    int64_t weight_bytes, value_bytes; // while the prompt is there
-    int64_t sweep_bytes, end_bytes;    // temporaries, and the blocks at both ends
-    int64_t peak_bytes;                // all four
-    double flop;                       // one sweep of k vectors
+    int64_t rows, columns;          // of the map
+    int64_t k;                      // vectors of one sweep
+    int64_t sweeps;                 // that forming the whole matrix takes
+    int64_t weight_bytes;           // shared by all prompts of the model
+    int64_t value_bytes;            // while the prompt is there: values, embedding rows
+    int64_t sweep_bytes, end_bytes; // temporaries, and the blocks at both ends
+    int64_t peak_bytes;             // all four
+    double flop;                    // one sweep of k vectors; VA_MAP_APPLY: one each way
+    bool reverse; // of VA_MAP_DENSE: by rows of the matrix, else by columns gathered on the host
 } va_map_plan;
 
 typedef enum va_map_use {
-    VA_MAP_APPLY, // both directions on blocks of k
-    VA_MAP_DENSE  // va_linmap_rows: one direction
+    VA_MAP_APPLY,   // both directions on blocks of k
+    VA_MAP_FORWARD, // J x alone
+    VA_MAP_DENSE    // the whole matrix: one direction
 } va_map_use;
 
 // Works without a device. With one (va_model_attach) its limits count too. VA_ERR_MEMORY when not
@@ -143,15 +150,29 @@ va_status va_prompt_plan_map(va_model *model, const va_prompt_params *params, in
 va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
                            const va_map_budget *budget, va_linmap **map);
 
-// Rows first..first+count-1 of the derivative by source i, each as long as that source.
+// The whole derivative, formed within the plan of VA_MAP_DENSE; fn as for va_linmap_rows.
+va_status va_prompt_rows(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
+                         const va_map_budget *budget, va_rows_fn fn, void *user);
+
+// The derivatives of site[to] by several sites at the same positions, all from one reverse sweep
+// for each chunk of rows: the work of the deepest alone.
+typedef struct va_jacobians {
+    const int64_t *from; // [n_from]; rows by a source that the target does not depend on are zero
+    int64_t n_from, to;
+    va_mode mode;
+    const int64_t *rows; // [n_rows] of the target, from 0 to its rows times its width: the logits
+    int64_t n_rows;      // of chosen tokens, for example; NULL: all
+} va_jacobians;
+// As va_prompt_plan_map of VA_MAP_DENSE.
+va_status va_prompt_plan_jacobians(va_model *model, const va_prompt_params *params,
+                                   const va_jacobians *j, const va_map_budget *budget,
+                                   va_map_plan *plan);
+// Rows first..first+count-1 (of those chosen) of the derivative by source i, each as long as that
+// source. Called chunk by chunk, for every source in turn.
 typedef va_status (*va_source_rows_fn)(void *user, int64_t source, int64_t first, int64_t count,
                                        const float *rows);
-// The derivatives of site[to] by several sites at the same positions, all from one reverse sweep
-// for each chunk of rows: the work of the deepest alone. fn is called chunk by chunk, for every
-// source in turn. A source may be listed that the target does not depend on: its rows are zero.
-va_status va_prompt_jacobians(va_prompt *prompt, const int64_t *from, int64_t n_from, int64_t to,
-                              va_mode mode, const va_map_budget *budget, va_source_rows_fn fn,
-                              void *user);
+va_status va_prompt_jacobians(va_prompt *prompt, const va_jacobians *j, const va_map_budget *budget,
+                              va_source_rows_fn fn, void *user);
 // y - J x at the prompt, and std(y - J x - b) / std(y) is left to the caller: copies x (from) and
 // y (to) as read by va_prompt_read, applies the map once: Jx [rows_to, width].
 va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *map, float *Jx);

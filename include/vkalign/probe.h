@@ -65,6 +65,8 @@ typedef struct va_mlp_params {
 va_status va_mlp_train(va_gpu *gpu, va_arena *arena, const float *X, int64_t n, int64_t d,
                        const float *labels, int64_t n_problems, const va_mlp_params *params,
                        va_mlp *mlp, float *loss);
+// Device bytes that this takes for one problem, -1 when they overflow.
+int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n, int64_t d);
 // Logits of n rows, host, double accumulation. NaN when out of memory, as below.
 void va_mlp_logits(const va_mlp *mlp, const float *X, int64_t n, float *logits);
 // Mean over rows of d logit / d x, [d].

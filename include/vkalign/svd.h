@@ -44,6 +44,11 @@ typedef struct va_svd_params {
     uint64_t seed;          // random start vectors; not for dense
 } va_svd_params;
 
+// The fewest and the most vectors that the method applies a map of R^n to R^m to at once, where the
+// map lets it: what a va_map_budget's min_k and max_k should be.
+void va_svd_block_range(const va_svd_params *params, int64_t m, int64_t n, int64_t *fewest,
+                        int64_t *most);
+
 typedef struct va_svd_progress { // the state after a step
     int64_t iterations, vectors; // as in the result, so far
     double residual;             // largest of the wanted triplets, relative to sigma_1, as the

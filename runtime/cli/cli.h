@@ -1,4 +1,4 @@
-// cli.h: what the verbs share: options, output, a device, a model at a prompt.
+// cli.h: what the verbs share: options, output; a model at a prompt is in cli_prompt.h.
 //
 // A verb is one file verb_X.c with one function, declared below, and its line in the table of
 // cli_verbs.c. Options are declared once, in VA_OPT_LIST: the parser, the help and the verbs read
@@ -27,6 +27,7 @@
     X(OPT_SITE, "--site", NULL, "S", "where to read: norm:6@last, resid:3@all, mlp:2@mean, ...")   \
     X(OPT_FROM, "--from", NULL, "S", "site to differentiate by, e.g. embed@all")                   \
     X(OPT_TO, "--to", NULL, "S", "site that is differentiated, e.g. norm:6@last")                  \
+    X(OPT_TOKENS, "--tokens", NULL, "5,17|T", "logits of these tokens only: ids, or a text's")     \
     X(OPT_MODE, "--mode", NULL, "M", "exact (default) or detached")                                \
     X(OPT_MATRIX, "--matrix", NULL, "FILE", "A.npy, A.mtx or A.safetensors:NAME, not a model")     \
     X(OPT_K, "-k", NULL, "K", "number of singular triplets (default 8)")                           \
@@ -44,6 +45,7 @@
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
     X(OPT_RESUME, "--resume", NULL, NULL, "continue an interrupted run")                           \
     X(OPT_DRY_RUN, "--dry-run", NULL, NULL, "show the plan, run nothing")                          \
+    X(OPT_MEMORY, "--memory", NULL, "SIZE", "device memory to stay within: 500M, 2G, 1.5GiB")      \
     X(OPT_SCHEMA, "--schema", NULL, NULL, "print the JSON schema of experiment files")             \
     X(OPT_DEVICE, "--device", "-d", "N|NAME", "device by number or part of its name")              \
     X(OPT_JSON, "--json", NULL, NULL, "print one JSON document on stdout and nothing else")        \
@@ -62,7 +64,8 @@ typedef enum va_opt {
     (VA_OPT_BIT(OPT_JSON) | VA_OPT_BIT(OPT_QUIET) | VA_OPT_BIT(OPT_VERBOSE) | VA_OPT_BIT(OPT_HELP))
 #define VA_OPTS_PROMPT                                                                             \
     (VA_OPT_BIT(OPT_MODEL) | VA_OPT_BIT(OPT_TEXT) | VA_OPT_BIT(OPT_TEXT_FILE) |                    \
-     VA_OPT_BIT(OPT_IDS) | VA_OPT_BIT(OPT_CONCEPT) | VA_OPT_BIT(OPT_DEVICE))
+     VA_OPT_BIT(OPT_IDS) | VA_OPT_BIT(OPT_CONCEPT) | VA_OPT_BIT(OPT_DEVICE) |                      \
+     VA_OPT_BIT(OPT_MEMORY))
 
 typedef struct va_cli va_cli;
 
@@ -129,6 +132,9 @@ va_status va_cli_require(va_cli *cli, va_opt opt, const char **value);
 // *out keeps its default when absent; VA_ERR_USAGE outside [min, max].
 va_status va_cli_int(va_cli *cli, va_opt opt, int64_t min, int64_t max, int64_t *out);
 va_status va_cli_positive(va_cli *cli, va_opt opt, double *out);
+// A number of bytes above 0 with an optional unit: k, M, G, T (powers of 1000, a B may follow) or
+// Ki, Mi, Gi, Ti (of 1024).
+va_status va_cli_bytes(va_cli *cli, va_opt opt, int64_t *out);
 va_status va_cli_mode(va_cli *cli, va_mode *mode);
 const char *va_cli_option_name(va_opt opt); // "--model"
 
@@ -160,35 +166,5 @@ void va_cli_catch_interrupts(va_ctx *ctx);
 // A file that is truncated while it is mapped (SIGBUS) ends the program with a message and the
 // status of files, not with a crash.
 void va_cli_catch_lost_files(void);
-
-// -- a model at a prompt (cli_prompt.c) ----------------------------------------------------------
-
-typedef struct va_cli_prompt {
-    va_model *model;
-    va_gpu *gpu;
-    va_prompt *prompt;
-    va_site *sites; // [n_sites]
-    int64_t n_sites;
-    int32_t *ids; // [n_ids]
-    int64_t n_ids, concept_first, concept_count;
-} va_cli_prompt;
-
-// The text of --text or --text-file, arena-owned; VA_ERR_USAGE unless there is exactly one.
-va_status va_cli_text(va_cli *cli, const char **text);
-va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu);
-// The two steps of va_cli_open_prompt: model and tokens; then sites (copied), device and prompt.
-va_status va_cli_open_model(va_cli *cli, va_cli_prompt *p);
-va_status va_cli_start_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
-                              va_mode mode, va_cli_prompt *p);
-// Opens model, sites (given by site_opts), tokens; then the device and the prompt.
-va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
-                             bool derivatives, va_mode mode, va_cli_prompt *p);
-void va_cli_close_prompt(va_cli_prompt *p);
-// Rows and width of site i, with the axis of rows dropped where the site names one position:
-// appends to shape and returns the new number of dimensions.
-int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape);
-// Puts model, ids and sites into the JSON document; sites whose key is NULL are left out.
-void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *site_keys);
-void va_cli_json_shape(va_json *obj, const char *key, int n_dim, const int64_t *shape);
 
 #endif

@@ -62,7 +62,7 @@ static va_status read_layers(depth *d, const va_read_spectrum_params *params, va
     const double start = va_time_s();
     for (int64_t i = 0; i < d->n_layers; i++) {
         char text[64];
-        VA_TRY(va_prompt_linmap(d->p.prompt, 0, i + 1, mode, NULL, &map));
+        VA_TRY(va_prompt_linmap(d->p.prompt, 0, i + 1, mode, &d->p.budget, &map));
         st = va_read_spectrum(d->cli->ctx, d->cli->arena, map, params, &d->spectra[i]);
         if (st != VA_OK)
             VA_TRY(va_fail_in(d->cli->ctx, st, "%s", va_site_text(&d->sites[i + 1], text)));
@@ -186,9 +186,10 @@ va_status va_cli_map_depth(va_cli *cli, const va_read_spectrum_params *params, v
     VA_TRY(va_cli_require(cli, OPT_FROM, &from));
     VA_TRY(va_site_parse(cli->ctx, from, -1, &unused)); // before anything is opened
     VA_TRY(parse_target(cli, d.to, 0, -1, &unused));
-    VA_TRY(va_cli_open_model(cli, &d.p));
+    VA_TRY(va_cli_read_model(cli, &d.p));
     VA_TRY(list_sites(&d));
-    VA_TRY(va_cli_start_prompt(cli, d.sites, d.n_layers + 1, true, mode, &d.p));
+    VA_TRY(va_cli_plan_prompt(cli, d.sites, d.n_layers + 1, true, mode, &d.p));
+    VA_TRY(va_cli_start_prompt(cli, &d.p));
     VA_TRY(read_layers(&d, params, mode));
     if (path)
         VA_TRY(write_file(&d, path));

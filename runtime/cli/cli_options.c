@@ -214,6 +214,37 @@ va_status va_cli_positive(va_cli *cli, va_opt opt, double *out) {
     return VA_OK;
 }
 
+// The factor that a unit stands for, 0 for what is none.
+static double unit_factor(const char *unit) {
+    static const char letters[] = "kMGT";
+    const char first = *unit == 'K' ? 'k' : *unit;
+    const char *at = first ? strchr(letters, first) : NULL;
+    const bool binary = at && unit[1] == 'i';
+    const char *rest = unit + (at ? 1 : 0) + (binary ? 1 : 0);
+    if (rest[0] == 'B' && rest[1] == '\0')
+        rest++;
+    if (*rest)
+        return 0;
+    return at ? pow(binary ? 1024 : 1000, (double)(at - letters + 1)) : 1;
+}
+
+va_status va_cli_bytes(va_cli *cli, va_opt opt, int64_t *out) {
+    const char *text = va_cli_value_of(cli, opt);
+    if (!text)
+        return VA_OK;
+    const size_t digits = strspn(text, "0123456789."); // no sign, exponent, hex or infinity
+    const double v = digits > 0 && digits < 32 ? strtod(text, NULL) : 0;
+    const char *dot = strchr(text, '.');
+    const bool number = text[0] != '.' && (!dot || !strchr(dot + 1, '.'));
+    const double bytes = v * unit_factor(text + digits);
+    if (!number || !(bytes >= 1) || bytes > 1e18)
+        return va_fail(cli->ctx, VA_ERR_USAGE,
+                       "%s: expected a number of bytes such as 500M, 2G or 1.5GiB, got '%s'",
+                       options[opt].name, text);
+    *out = (int64_t)bytes;
+    return VA_OK;
+}
+
 va_status va_cli_mode(va_cli *cli, va_mode *mode) {
     const char *text = va_cli_value_of(cli, OPT_MODE);
     *mode = text && strcmp(text, "detached") == 0 ? VA_DETACHED : VA_EXACT;

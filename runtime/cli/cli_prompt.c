@@ -1,7 +1,8 @@
 // A model at a prompt from the command line: text or ids, sites, device.
 // SPDX-License-Identifier: Apache-2.0
-#include "cli.h"
+#include "cli_prompt.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,24 +45,22 @@ va_status va_cli_text(va_cli *cli, const char **text) {
     return given ? VA_OK : read_text_file(cli, file, text);
 }
 
-static va_status parse_ids(va_cli *cli, const char *text, va_cli_prompt *p) {
-    va_status st = VA_OK;
+bool va_cli_parse_ids(va_cli *cli, const char *text, int32_t **ids, int64_t *n) {
     const char *s = text;
-    VA_TRY_ALLOC(cli->ctx, p->ids, VA_NEW_ARRAY(cli->arena, int32_t, (int64_t)strlen(text) + 1));
-    for (;;) {
+    *n = 0;
+    *ids = VA_NEW_ARRAY(cli->arena, int32_t, (int64_t)strlen(text) + 1);
+    while (*ids) {
         char *end;
         errno = 0;
-        const long v = strtol(s, &end, 10);
-        if (end == s || errno || v < 0 || v > INT32_MAX || (*end && *end != ','))
-            return va_fail(cli->ctx, VA_ERR_USAGE,
-                           "--ids: expected whole numbers with commas between, got '%s'", text);
-        p->ids[p->n_ids++] = (int32_t)v;
+        const long v = isdigit((unsigned char)*s) ? strtol(s, &end, 10) : -1;
+        if (v < 0 || errno || v > INT32_MAX || (*end && *end != ','))
+            return false;
+        (*ids)[(*n)++] = (int32_t)v;
         if (!*end)
-            break;
+            return true;
         s = end + 1;
     }
-done:
-    return st;
+    return false;
 }
 
 static va_status read_tokens(va_cli *cli, va_cli_prompt *p) {
@@ -71,8 +70,11 @@ static va_status read_tokens(va_cli *cli, va_cli_prompt *p) {
     if (ids && (va_cli_has(cli, OPT_TEXT) || va_cli_has(cli, OPT_TEXT_FILE) || concept_name))
         return va_fail(cli->ctx, VA_ERR_USAGE,
                        "--ids goes without --text, --text-file and --concept");
+    if (ids && !va_cli_parse_ids(cli, ids, &p->ids, &p->n_ids))
+        return va_fail(cli->ctx, VA_ERR_USAGE,
+                       "--ids: expected whole numbers with commas between, got '%s'", ids);
     if (ids)
-        return parse_ids(cli, ids, p);
+        return VA_OK;
     VA_TRY(va_cli_text(cli, &text));
     VA_TRY(va_model_tokenize(p->model, cli->arena, text, concept_name, &p->ids, &p->n_ids,
                              &p->concept_first, &p->concept_count));
@@ -83,65 +85,92 @@ done:
 }
 
 va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu) {
-    const va_gpu_params params = {.device = va_cli_value_of(cli, OPT_DEVICE)};
-    const va_status st = va_gpu_open(cli->ctx, &params, gpu);
-    if (st == VA_OK)
-        va_log(cli->ctx, VA_LOG_INFO, "device: %s", va_gpu_get_info(*gpu)->name);
+    va_status st = VA_OK;
+    va_gpu_params params = {.device = va_cli_value_of(cli, OPT_DEVICE)};
+    VA_TRY(va_cli_bytes(cli, OPT_MEMORY, &params.memory_limit_bytes));
+    VA_TRY(va_gpu_open(cli->ctx, &params, gpu));
+    va_log(cli->ctx, VA_LOG_INFO, "device: %s", va_gpu_get_info(*gpu)->name);
+done:
     return st;
 }
 
-va_status va_cli_open_model(va_cli *cli, va_cli_prompt *p) {
+// The options' sites, those of a list first; n_layer -1: the model is not known yet.
+static va_status read_sites(va_cli *cli, const va_cli_wanted *w, int64_t n_layer, va_site **sites,
+                            int64_t *n) {
+    va_status st = VA_OK;
+    va_site last, *first = NULL;
+    const char *from = NULL, *text;
+    int64_t n_first = w->n_sites - 1;
+    for (int64_t i = 0; i < w->n_sites; i++)
+        VA_TRY(va_cli_require(cli, w->sites[i], &text));
+    from = va_cli_value_of(cli, w->sites[0]);
+    VA_TRY(va_site_parse(cli->ctx, text, n_layer, &last));
+    if (w->lists && va_cli_is_list(from)) {
+        VA_TRY(va_cli_read_sources(cli, from, &last, n_layer, &first, &n_first));
+    } else if (n_first > 0) {
+        VA_TRY_ALLOC(cli->ctx, first, VA_NEW(cli->arena, va_site));
+        VA_TRY(va_site_parse(cli->ctx, from, n_layer, first));
+    }
+    *n = n_first + 1;
+    VA_TRY_ALLOC(cli->ctx, *sites, VA_NEW_ARRAY(cli->arena, va_site, *n));
+    if (n_first > 0)
+        memcpy(*sites, first, (size_t)n_first * sizeof *first);
+    (*sites)[n_first] = last;
+done:
+    return st;
+}
+
+va_status va_cli_read_model(va_cli *cli, va_cli_prompt *p) {
     va_status st = VA_OK;
     const char *dir;
     *p = (va_cli_prompt){0};
     VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
+    VA_TRY(va_cli_bytes(cli, OPT_MEMORY, &p->budget.memory_bytes));
     VA_TRY(va_model_open(cli->ctx, dir, &p->model));
     VA_TRY(read_tokens(cli, p));
 done:
     return st;
 }
 
-va_status va_cli_start_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
-                              va_mode mode, va_cli_prompt *p) {
+va_status va_cli_plan_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
+                             va_mode mode, va_cli_prompt *p) {
     va_status st = VA_OK;
     VA_TRY_ALLOC(cli->ctx, p->sites, VA_NEW_ARRAY(cli->arena, va_site, n_sites));
     memcpy(p->sites, sites, (size_t)n_sites * sizeof *sites);
     p->n_sites = n_sites;
-    const va_prompt_params params = {.ids = p->ids,
-                                     .n_seq = 1,
-                                     .seq_len = p->n_ids,
-                                     .sites = p->sites,
-                                     .n_sites = n_sites,
-                                     .derivatives = derivatives,
-                                     .modes = 1u << mode,
-                                     .concept_first = p->concept_first,
-                                     .concept_count = p->concept_count};
+    p->params = (va_prompt_params){.ids = p->ids,
+                                   .n_seq = 1,
+                                   .seq_len = p->n_ids,
+                                   .sites = p->sites,
+                                   .n_sites = n_sites,
+                                   .derivatives = derivatives,
+                                   .modes = 1u << mode,
+                                   .concept_first = p->concept_first,
+                                   .concept_count = p->concept_count};
     va_graph_cost cost;
-    VA_TRY(va_prompt_plan(p->model, &params, &cost, NULL)); // what is wrong shows before a device
-    VA_TRY(va_cli_open_gpu(cli, &p->gpu));
-    VA_TRY(va_model_attach(p->model, p->gpu));
-    VA_TRY(va_prompt_create(p->model, &params, &p->prompt));
+    VA_TRY(va_prompt_plan(p->model, &p->params, &cost, NULL));
 done:
     return st;
 }
 
-va_status va_cli_open_prompt(va_cli *cli, const va_opt *site_opts, int64_t n_sites,
-                             bool derivatives, va_mode mode, va_cli_prompt *p) {
+va_status va_cli_read_prompt(va_cli *cli, const va_cli_wanted *wanted, va_cli_prompt *p) {
     va_status st = VA_OK;
-    const char *dir, *site;
     va_site *sites;
+    int64_t n_sites;
     *p = (va_cli_prompt){0};
-    VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
-    VA_TRY_ALLOC(cli->ctx, sites, VA_NEW_ARRAY(cli->arena, va_site, n_sites));
-    for (int64_t i = 0; i < n_sites; i++) { // before anything is opened
-        VA_TRY(va_cli_require(cli, site_opts[i], &site));
-        VA_TRY(va_site_parse(cli->ctx, site, -1, &sites[i]));
-    }
-    VA_TRY(va_cli_open_model(cli, p));
-    for (int64_t i = 0; i < n_sites; i++)
-        VA_TRY(va_site_parse(cli->ctx, va_cli_value_of(cli, site_opts[i]),
-                             va_model_config(p->model)->n_layer, &sites[i]));
-    VA_TRY(va_cli_start_prompt(cli, sites, n_sites, derivatives, mode, p));
+    VA_TRY(read_sites(cli, wanted, -1, &sites, &n_sites)); // before anything is opened
+    VA_TRY(va_cli_read_model(cli, p));
+    VA_TRY(read_sites(cli, wanted, va_model_config(p->model)->n_layer, &sites, &n_sites));
+    VA_TRY(va_cli_plan_prompt(cli, sites, n_sites, wanted->derivatives, wanted->mode, p));
+done:
+    return st;
+}
+
+va_status va_cli_start_prompt(va_cli *cli, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    VA_TRY(va_cli_open_gpu(cli, &p->gpu));
+    VA_TRY(va_model_attach(p->model, p->gpu));
+    VA_TRY(va_prompt_create(p->model, &p->params, &p->prompt));
 done:
     return st;
 }
@@ -152,13 +181,21 @@ void va_cli_close_prompt(va_cli_prompt *p) {
     va_gpu_close(&p->gpu);
 }
 
-int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape) {
-    int64_t rows, width;
+int64_t va_cli_site_rows(const va_cli_prompt *p, int64_t i) {
     const va_position at = p->sites[i].position;
-    va_prompt_site_shape(p->prompt, i, &rows, &width);
+    return at == VA_POS_ALL ? p->n_ids : at == VA_POS_CONCEPT ? p->concept_count : 1;
+}
+
+int64_t va_cli_site_width(const va_cli_prompt *p, int64_t i) {
+    const va_arch_config *c = va_model_config(p->model);
+    return p->sites[i].kind == VA_SITE_LOGITS ? c->vocab_size : c->d_model;
+}
+
+int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape) {
+    const va_position at = p->sites[i].position;
     if (at == VA_POS_ALL || at == VA_POS_CONCEPT)
-        shape[n_dim++] = rows;
-    shape[n_dim++] = width;
+        shape[n_dim++] = va_cli_site_rows(p, i);
+    shape[n_dim++] = va_cli_site_width(p, i);
     return n_dim;
 }
 
@@ -171,12 +208,14 @@ void va_cli_json_shape(va_json *obj, const char *key, int n_dim, const int64_t *
 void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *site_keys) {
     char text[64];
     va_json_add_string(cli->out, "model", va_model_dir(p->model));
-    va_json_add_string(cli->out, "device", va_gpu_get_info(p->gpu)->name);
-    va_json_add_int(cli->out, "device_peak_bytes", va_gpu_get_memory(p->gpu).peak_bytes);
+    if (p->gpu) {
+        va_json_add_string(cli->out, "device", va_gpu_get_info(p->gpu)->name);
+        va_json_add_int(cli->out, "device_peak_bytes", va_gpu_get_memory(p->gpu).peak_bytes);
+    }
     va_json *ids = va_json_add_array(cli->out, "ids");
     for (int64_t i = 0; i < p->n_ids; i++)
         va_json_add_int(ids, NULL, p->ids[i]);
-    for (int64_t i = 0; i < p->n_sites; i++)
+    for (int64_t i = 0; site_keys && i < p->n_sites; i++)
         if (site_keys[i])
             va_json_add_string(cli->out, site_keys[i], va_site_text(&p->sites[i], text));
 }

@@ -3,7 +3,7 @@
 #ifndef VKALIGN_CLI_READ_H
 #define VKALIGN_CLI_READ_H
 
-#include "cli.h"
+#include "cli_prompt.h"
 
 #include "vkalign/read.h"
 

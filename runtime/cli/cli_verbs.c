@@ -27,13 +27,24 @@ const va_verb va_verbs[] = {
      "Sites: embed, resid:N, attn:N, mlp:N, norm:N, logits or logits:N; N may be 'last'.\n"
      "Positions: @last (default), @all, @mean, @concept, @3, @-2."},
     {"jacobian", "", "write the derivative of one site with respect to another", 0, 0,
-     VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(OUT), va_cli_jacobian,
-     "Writes float32 [p_out, d_out, p_in, d_in] without the axes of sites at one position."},
+     VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(TOKENS) | BIT(MODE) | BIT(OUT) | BIT(DRY_RUN),
+     va_cli_jacobian,
+     "Writes float32 [p_out, d_out, p_in, d_in] without the axes of sites at one position: an "
+     "array\n"
+     "in FILE.npy, or the tensor J in FILE.safetensors.\n"
+     "--from may name several sites: resid:0..6@last, resid:*@all (every layer that comes before\n"
+     "--to), or a list with commas, all at the same positions. One reverse sweep gives them all;\n"
+     "FILE.safetensors then holds a tensor for each, named resid:3@all and so on.\n"
+     "--to logits@last --tokens 5,17 takes the rows of these tokens alone: [p_out, tokens, ...].\n"
+     "--memory bounds the vectors of one sweep; --dry-run tells what is taken, without a device."},
     {"svd", "", "largest singular triplets of a Jacobian (matrix-free) or of a matrix", 0, 0,
      VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(MATRIX) | BIT(K) | BIT(METHOD) |
-         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(BLOCK) | BIT(BASIS) | BIT(SEED) | BIT(OUT),
+         BIT(TOLERANCE) | BIT(MAX_ITERATIONS) | BIT(BLOCK) | BIT(BASIS) | BIT(SEED) | BIT(OUT) |
+         BIT(DRY_RUN),
      va_cli_svd,
      "--out writes safetensors: U [k, m], S [k], V [k, n] (one vector a row), residuals [k].\n"
+     "--memory bounds the device memory; --dry-run tells what a model's Jacobian takes (with\n"
+     "--method dense at most).\n"
      "What does not converge is said, for each triplet; -v or --json tells the whole history.\n"
      "--tolerance, --max-iterations and --seed are not for dense; --block is for golub-kahan\n"
      "(default: k, at least 16) and subspace (k + max(8, k)); --basis for golub-kahan."},

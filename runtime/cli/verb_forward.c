@@ -1,6 +1,6 @@
 // vkalign forward: the value at a site, as an .npy file.
 // SPDX-License-Identifier: Apache-2.0
-#include "cli.h"
+#include "cli_prompt.h"
 
 #include <math.h>
 
@@ -28,7 +28,9 @@ va_status va_cli_forward(va_cli *cli) {
     float *data;
     const double start = va_time_s();
     VA_TRY(va_cli_require(cli, OPT_OUT, &path));
-    VA_TRY(va_cli_open_prompt(cli, (const va_opt[]){OPT_SITE}, 1, false, VA_EXACT, &p));
+    VA_TRY(va_cli_read_prompt(
+        cli, &(va_cli_wanted){.sites = (const va_opt[]){OPT_SITE}, .n_sites = 1}, &p));
+    VA_TRY(va_cli_start_prompt(cli, &p));
     va_prompt_site_shape(p.prompt, 0, &rows, &width);
     VA_TRY_ALLOC(cli->ctx, data, VA_NEW_ARRAY(cli->arena, float, rows *width));
     VA_TRY(va_prompt_read(p.prompt, 0, data));

@@ -137,10 +137,15 @@ static va_status read_one(va_cli *cli, const map_options *o) {
     va_read_value_result v;
     const char *path = va_cli_value_of(cli, OPT_OUT);
     const double start = va_time_s();
-    VA_TRY(va_cli_open_prompt(cli, (const va_opt[]){OPT_FROM, OPT_TO}, 2, true, o->mode, &p));
+    const va_cli_wanted wanted = {.sites = (const va_opt[]){OPT_FROM, OPT_TO},
+                                  .n_sites = 2,
+                                  .derivatives = true,
+                                  .mode = o->mode};
+    VA_TRY(va_cli_read_prompt(cli, &wanted, &p));
     if (o->decode && p.sites[1].kind == VA_SITE_LOGITS)
         VA_TRY(va_fail(cli->ctx, VA_ERR_USAGE, "--decode: logits are tokens already"));
-    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, o->mode, NULL, &map));
+    VA_TRY(va_cli_start_prompt(cli, &p));
+    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, o->mode, &p.budget, &map));
     VA_TRY(va_read_spectrum(cli->ctx, cli->arena, map, &o->spectrum, &s));
     VA_TRY(va_cli_check_nonzero(cli, va_linmap_label(map), &s));
     VA_TRY(va_read_value(p.prompt, 0, 1, o->mode, map, cli->arena, &v));

@@ -115,8 +115,8 @@ static va_status svd_of_matrix(va_cli *cli, const va_svd_params *params, const c
     va_svd_result r;
     va_cli_matrix A = {0};
     const double start = va_time_s();
-    static const va_opt without[] = {OPT_MODEL,   OPT_TEXT, OPT_TEXT_FILE, OPT_IDS,
-                                     OPT_CONCEPT, OPT_FROM, OPT_TO,        OPT_MODE};
+    static const va_opt without[] = {OPT_MODEL, OPT_TEXT, OPT_TEXT_FILE, OPT_IDS,    OPT_CONCEPT,
+                                     OPT_FROM,  OPT_TO,   OPT_MODE,      OPT_DRY_RUN};
     for (int64_t i = 0; i < VA_COUNT(without); i++)
         if (va_cli_has(cli, without[i]))
             return va_fail(cli->ctx, VA_ERR_USAGE, "svd: --matrix goes without a model's options");
@@ -136,22 +136,57 @@ done:
     return st;
 }
 
+// Device memory for blocks as wide as the method takes.
+static va_status plan_solve(va_cli_prompt *p, const va_svd_params *params, va_mode mode,
+                            va_map_plan *plan) {
+    va_status st = VA_OK;
+    const int64_t m = va_cli_site_rows(p, 1) * va_cli_site_width(p, 1);
+    const int64_t n = va_cli_site_rows(p, 0) * va_cli_site_width(p, 0);
+    va_svd_block_range(params, m, n, &p->budget.min_k, &p->budget.max_k);
+    VA_TRY(va_prompt_plan_map(p->model, &p->params, 0, 1, mode, VA_MAP_APPLY, &p->budget, plan));
+    plan->sweeps = 0; // as many as it takes to converge
+done:
+    return st;
+}
+
+static int64_t out_bytes(const va_cli *cli, const va_svd_params *params, const va_map_plan *plan) {
+    const int64_t k = VA_MIN(params->k, VA_MIN(plan->rows, plan->columns));
+    return va_cli_has(cli, OPT_OUT) ? 4 * k * (plan->rows + plan->columns + 2) : 0;
+}
+
+static va_status solve(va_cli *cli, va_cli_prompt *p, const va_svd_params *params, va_mode mode,
+                       double start_s) {
+    va_status st = VA_OK;
+    va_linmap *map = NULL;
+    va_svd_result r;
+    VA_TRY(va_cli_start_prompt(cli, p));
+    VA_TRY(va_prompt_linmap(p->prompt, 0, 1, mode, &p->budget, &map));
+    VA_TRY(va_svd(cli->ctx, cli->arena, map, params, &r));
+    va_cli_describe(cli, p, (const char *const[]){"from", "to"});
+    va_json_add_string(cli->out, "mode", mode == VA_EXACT ? "exact" : "detached");
+    VA_TRY(finish(cli, params, &r, va_linmap_label(map), start_s));
+done:
+    va_linmap_destroy(&map);
+    return st;
+}
+
 static va_status svd_of_model(va_cli *cli, const va_svd_params *params) {
     va_status st = VA_OK;
     va_cli_prompt p = {0};
-    va_linmap *map = NULL;
-    va_svd_result r;
-    va_mode mode;
+    va_cli_wanted wanted = {
+        .sites = (const va_opt[]){OPT_FROM, OPT_TO}, .n_sites = 2, .derivatives = true};
+    va_map_plan plan;
     const double start = va_time_s();
-    VA_TRY(va_cli_mode(cli, &mode));
-    VA_TRY(va_cli_open_prompt(cli, (const va_opt[]){OPT_FROM, OPT_TO}, 2, true, mode, &p));
-    VA_TRY(va_prompt_linmap(p.prompt, 0, 1, mode, NULL, &map));
-    VA_TRY(va_svd(cli->ctx, cli->arena, map, params, &r));
-    va_cli_describe(cli, &p, (const char *const[]){"from", "to"});
-    va_json_add_string(cli->out, "mode", mode == VA_EXACT ? "exact" : "detached");
-    VA_TRY(finish(cli, params, &r, va_linmap_label(map), start));
+    VA_TRY(va_cli_mode(cli, &wanted.mode));
+    VA_TRY(va_cli_read_prompt(cli, &wanted, &p));
+    VA_TRY(plan_solve(&p, params, wanted.mode, &plan));
+    if (va_cli_has(cli, OPT_DRY_RUN)) {
+        va_cli_describe(cli, &p, (const char *const[]){"from", "to"});
+        va_cli_show_plan(cli, &plan, out_bytes(cli, params, &plan));
+        goto done;
+    }
+    VA_TRY(solve(cli, &p, params, wanted.mode, start));
 done:
-    va_linmap_destroy(&map);
     va_cli_close_prompt(&p);
     return st;
 }

@@ -1,6 +1,6 @@
 // vkalign tokenize: token ids of a text.
 // SPDX-License-Identifier: Apache-2.0
-#include "cli.h"
+#include "cli_prompt.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-// plan.c: units, sites, prompts, FLOPs and bytes of an experiment, without a device.
+// plan.c: units, sites and prompts of an experiment, without a device.
 // SPDX-License-Identifier: Apache-2.0
 #include "plan.h"
 
@@ -188,112 +188,6 @@ done:
     return st;
 }
 
-// -- cost --------------------------------------------------------------------------------------
-
-typedef struct va_cost_memo { // plans of prompts of one length are alike
-    int64_t n_seq, seq_len;
-    va_graph_cost forward;
-} va_cost_memo;
-
-static va_status capture_cost(va_experiment *e, int64_t n_seq, int64_t seq_len,
-                              va_cost_memo *memo) {
-    va_status st = VA_OK;
-    if (memo->n_seq == n_seq && memo->seq_len == seq_len)
-        goto done;
-    va_prompt_params params = {.n_seq = n_seq,
-                               .seq_len = seq_len,
-                               .sites = e->plan.sites,
-                               .n_sites = e->plan.n_sites,
-                               .concept_first = 0,
-                               .concept_count = 1};
-    va_graph_cost unused;
-    VA_TRY(va_prompt_plan(e->plan.model, &params, &memo->forward, &unused));
-    *memo = (va_cost_memo){n_seq, seq_len, memo->forward};
-done:
-    return st;
-}
-
-static va_status cost_of_captures(va_experiment *e, va_unit *u, int64_t *peak) {
-    va_status st = VA_OK;
-    const va_plan *p = &e->plan;
-    va_cost_memo memo = {0};
-    for (int64_t i = u->first, n; i < u->first + u->count; i += n) {
-        for (n = 1; n < VA_CAPTURE_BATCH && i + n < u->first + u->count &&
-                    p->text_tokens[i + n] == p->text_tokens[i];)
-            n++;
-        VA_TRY(capture_cost(e, n, p->text_tokens[i], &memo));
-        u->flop += memo.forward.flop;
-        *peak = VA_MAX(*peak, memo.forward.memory_bytes);
-    }
-done:
-    return st;
-}
-
-static va_status cost_of_jacobian(va_experiment *e, va_unit *u, int64_t *peak) {
-    va_status st = VA_OK;
-    const va_direction_spec *dir = &e->spec.directions[u->direction];
-    const va_plan_prompt *prompt =
-        &e->plan.prompts[u->concept_index * e->spec.prompts.n + u->prompt];
-    va_site sites[2];
-    if (!va_plan_site(e, dir, dir->from, u->layer, &sites[0]) ||
-        !va_plan_site(e, dir, dir->to, u->layer, &sites[1]))
-        goto done; // diagnosed
-    va_prompt_params params = {.seq_len = prompt->n_ids,
-                               .sites = sites,
-                               .n_sites = 2,
-                               .derivatives = true,
-                               .modes = 1u << dir->mode,
-                               .concept_first = prompt->concept_first,
-                               .concept_count = prompt->concept_count,
-                               .ids = prompt->ids};
-    va_graph_cost forward = {0}, jvp = {0};
-    st = va_prompt_plan(e->plan.model, &params, &forward, &jvp);
-    if (st != VA_OK) {
-        va_diagnose(&e->diag, dir->place, "", "directions.%s: %s", dir->name,
-                    va_error_message(e->ctx));
-        goto done;
-    }
-    u->flop = forward.flop + jvp.flop;
-    *peak = VA_MAX(*peak, forward.memory_bytes + jvp.memory_bytes);
-done:
-    return st;
-}
-
-// Forward and backward through the dense layers: about 6 operations for each weight and row.
-static void cost_of_mlp(const va_experiment *e, va_unit *u, int64_t *peak) {
-    const va_direction_spec *dir = &e->spec.directions[u->direction];
-    double d = (double)va_model_config(e->plan.model)->d_model;
-    double h1 = (double)dir->hidden[0], h2 = (double)dir->hidden[1];
-    double weights = d * h1 + h1 * h2 + h2, rows = (double)e->plan.datasets[u->concept_index].n;
-    u->flop = 6 * weights * rows * (double)dir->epochs;
-    *peak = VA_MAX(*peak, (int64_t)(4 * (4 * weights + rows * d)));
-}
-
-static va_status plan_cost(va_experiment *e) {
-    va_status st = VA_OK;
-    va_plan *p = &e->plan;
-    va_plan_summary *sum = &p->summary;
-    int64_t peak = 0;
-    for (int64_t i = 0; i < p->n_units; i++) {
-        va_unit *u = &p->units[i];
-        if (u->kind == VA_UNIT_CAPTURE)
-            VA_TRY(cost_of_captures(e, u, &peak));
-        else if (e->spec.directions[u->direction].kind == VA_DIRECTION_JACOBIAN)
-            VA_TRY(cost_of_jacobian(e, u, &peak));
-        else
-            cost_of_mlp(e, u, &peak);
-        sum->flop += u->flop;
-        sum->n_directions += u->kind == VA_UNIT_DIRECTION;
-    }
-    VA_TRY(va_model_weight_bytes(p->model, p->n_blocks, p->unembed, &sum->weight_bytes));
-    sum->n_units = p->n_units;
-    sum->n_captures = p->n_sites > 0 ? p->n_texts : 0;
-    sum->n_results = e->spec.n_concepts * e->spec.n_layers * e->spec.prompts.n;
-    sum->device_bytes = sum->weight_bytes + peak;
-done:
-    return st;
-}
-
 va_status va_plan_make(va_experiment *e) {
     va_status st = VA_OK;
     VA_TRY(va_model_open(e->ctx, e->spec.model_path, &e->plan.model));
@@ -305,7 +199,7 @@ va_status va_plan_make(va_experiment *e) {
     if (e->plan.n_sites > 0)
         VA_TRY(va_plan_datasets(e));
     VA_TRY(plan_units(e));
-    VA_TRY(plan_cost(e));
+    VA_TRY(va_plan_cost(e));
     e->planned = e->diag.n == 0;
 done:
     return st;

@@ -73,6 +73,8 @@ void va_plan_check_model(va_experiment *e);
 void va_plan_check_size(va_experiment *e);
 // Datasets and unique texts (plan_data.c).
 va_status va_plan_datasets(va_experiment *e);
+// FLOPs of every unit, device memory (plan_cost.c).
+va_status va_plan_cost(va_experiment *e);
 // Site of a direction (jacobian: `to`) at a layer. Errors are diagnosed at the direction's place.
 bool va_plan_site(va_experiment *e, const va_direction_spec *dir, const char *text, int64_t layer,
                   va_site *site);

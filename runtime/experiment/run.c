@@ -180,7 +180,7 @@ va_status va_experiment_run(va_ctx *ctx, va_experiment *experiment, const va_run
     VA_TRY(start(&run, params));
     VA_TRY(run_units(&run));
     run.summary.seconds = va_time_s() - run.start_s;
-    run.summary.device_peak_bytes = va_gpu_get_memory(run.gpu).reserved_peak_bytes;
+    run.summary.device_peak_bytes = va_gpu_get_memory(run.gpu).peak_bytes;
     VA_TRY(va_run_write(&run));
     whole = run.summary.n_failed == 0;
     if (!whole)

@@ -83,7 +83,7 @@ va_status va_run_jacobian(va_run *run, int64_t unit) {
     double t0 = va_time_s();
     VA_TRY(va_prompt_read(prompt, 1, y));
     double t1 = va_time_s();
-    VA_TRY(va_prompt_linmap(prompt, 0, 1, dir->mode, NULL, &map));
+    VA_TRY(va_prompt_linmap(prompt, 0, 1, dir->mode, &(va_map_budget){.max_k = 1}, &map));
     VA_TRY(va_prompt_jx(prompt, 0, 1, map, Jx));
     double t2 = va_time_s();
     VA_TRY(add_record(record, dir, text, sites, t1 - t0, t2 - t1,

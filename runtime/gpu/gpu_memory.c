@@ -223,21 +223,28 @@ done:
     return st;
 }
 
+// Of a limited device blocks are small, so that little lies free in them beyond the limit.
+static int64_t common_block_bytes(const va_gpu *gpu) {
+    const int64_t share = gpu->limit_bytes / 32 / GPU_BLOCK_GRAIN * GPU_BLOCK_GRAIN;
+    return gpu->limit_bytes ? VA_MIN(VA_MAX(share, GPU_BLOCK_GRAIN), GPU_BLOCK_BYTES)
+                            : GPU_BLOCK_BYTES;
+}
+
 // A new block with room for size_bytes; a smaller one when a common one does not fit any more.
 static va_status grow(va_gpu *gpu, int64_t size_bytes, gpu_block **block) {
     va_status st = VA_OK;
-    int64_t limit = va_gpu_memory_limit(gpu);
+    const int64_t common = common_block_bytes(gpu);
     // Half a block: above, sharing would waste more than it saves.
-    bool dedicated = size_bytes > GPU_BLOCK_BYTES / 2;
-    int64_t want = dedicated ? size_bytes : GPU_BLOCK_BYTES;
-    if (gpu->block_bytes + size_bytes > limit)
+    bool dedicated = size_bytes > common / 2;
+    int64_t want = dedicated ? size_bytes : common;
+    if (gpu->block_bytes + want > va_gpu_memory_limit(gpu))
         VA_TRY(drop_empty_blocks(gpu));
-    int64_t room = (limit - gpu->block_bytes) / gpu->alignment * gpu->alignment;
+    const int64_t room =
+        (gpu->info.memory_bytes - gpu->block_bytes) / gpu->alignment * gpu->alignment;
     if (size_bytes > room)
-        return no_memory(gpu, size_bytes,
-                         gpu->limit_bytes ? "over the limit asked for"
-                                          : "more than the device has");
-    st = add_block(gpu, VA_MIN(want, room), dedicated, block);
+        return no_memory(gpu, size_bytes, "more than the device has");
+    want = VA_MIN(want, room);
+    st = add_block(gpu, want, dedicated, block);
     if (st == VA_ERR_MEMORY) {
         VA_TRY(drop_empty_blocks(gpu));
         st = add_block(gpu, size_bytes, dedicated, block);
@@ -258,6 +265,8 @@ va_status gpu_suballocate(va_gpu *gpu, int64_t size_bytes, gpu_block **block, gp
                  va_format_bytes(text, most));
         return no_memory(gpu, size_bytes, why);
     }
+    if (gpu->limit_bytes && gpu->usage.used_bytes + size_bytes > gpu->limit_bytes)
+        return no_memory(gpu, size_bytes, "over the limit asked for");
     for (gpu_block *b = gpu->blocks; b; b = b->next) {
         for (int64_t i = 0; i < b->n_free; i++) {
             int64_t size = b->free[i].end - b->free[i].begin;
@@ -311,5 +320,6 @@ void va_gpu_reset_peak(va_gpu *gpu) {
 }
 
 int64_t va_gpu_memory_limit(const va_gpu *gpu) {
-    return gpu->limit_bytes ? gpu->limit_bytes : gpu->info.memory_bytes;
+    return gpu->limit_bytes ? VA_MIN(gpu->limit_bytes, gpu->info.memory_bytes)
+                            : gpu->info.memory_bytes;
 }

@@ -22,6 +22,7 @@ enum {
     GPU_STAGING_CHUNKS = 4,
 };
 #define GPU_BLOCK_BYTES (INT64_C(64) << 20)
+#define GPU_BLOCK_GRAIN (INT64_C(64) << 10)
 #define GPU_STAGING_BYTES (INT64_C(8) << 20) // per chunk
 // vkCmdUpdateBuffer carries at most this much.
 #define GPU_INLINE_BYTES INT64_C(65536)
@@ -121,7 +122,7 @@ struct va_gpu {
     bool mapped;          // blocks are mapped,
     bool mapped_reads;    // and reading them is fast
     int64_t alignment;    // of buffers in blocks
-    int64_t limit_bytes;  // of all blocks together
+    int64_t limit_bytes;  // of all buffers together; 0: none
     int64_t block_bytes;  // of all blocks together
     gpu_block *blocks;
     int n_blocks_made; // so far, for their names

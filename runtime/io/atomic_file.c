@@ -107,19 +107,32 @@ done:
     return st;
 }
 
-va_status va_atomic_write(va_atomic_file *file, const void *data, int64_t size_bytes) {
+// at: byte of the file, -1: where the last such write ended.
+static va_status write_all(va_atomic_file *file, int64_t at, const void *data, int64_t size_bytes) {
     enum { MAX_CHUNK = 1 << 30 }; // one write() takes at most about 2 GiB
     const unsigned char *p = data;
     while (size_bytes > 0 && file->error == 0) {
-        ssize_t n = write(file->fd, p, (size_t)VA_MIN(size_bytes, MAX_CHUNK));
+        const size_t chunk = (size_t)VA_MIN(size_bytes, MAX_CHUNK);
+        const ssize_t n =
+            at < 0 ? write(file->fd, p, chunk) : pwrite(file->fd, p, chunk, (off_t)at);
         if (n > 0) {
             p += n;
+            at += at < 0 ? 0 : n;
             size_bytes -= n;
         } else if (n == 0 || errno != EINTR) {
             file->error = n == 0 ? EIO : errno;
         }
     }
     return file->error ? fail_errno(file->ctx, file->path, "written", file->error) : VA_OK;
+}
+
+va_status va_atomic_write(va_atomic_file *file, const void *data, int64_t size_bytes) {
+    return write_all(file, -1, data, size_bytes);
+}
+
+va_status va_atomic_write_at(va_atomic_file *file, int64_t at, const void *data,
+                             int64_t size_bytes) {
+    return write_all(file, at, data, size_bytes);
 }
 
 static void sync_folder(const char *folder) {

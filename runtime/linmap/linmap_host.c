@@ -97,10 +97,14 @@ static va_status columns_forward(va_linmap *map, float *A) {
     ends e = {.map = map};
     int64_t n = va_linmap_in(map), m = va_linmap_out(map), chunk = VA_MIN(map->max_k, n);
     float *columns = NULL;
+    const double start_s = va_time_s();
     VA_TRY(check_count(map, chunk));
     VA_TRY_ALLOC(ctx, columns, malloc((size_t)chunk * (size_t)m * sizeof *columns));
     for (int64_t first = 0; first < n; first += e.x.k) {
         VA_TRY(va_check_interrupt(ctx));
+        const va_progress p = {
+            .label = "columns", .done = first, .total = n, .elapsed_s = va_time_s() - start_s};
+        va_progress_report(ctx, &p); // there are no rows to report before the end
         VA_TRY(ends_chunk(&e, VA_MIN(chunk, n - first)));
         VA_TRY(va_block_one_hot(map->gpu, &e.x, first));
         VA_TRY(va_linmap_apply(map, &e.x, &e.y));

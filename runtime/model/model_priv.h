@@ -117,8 +117,19 @@ typedef struct prompt_request {
     int64_t n_from, to;
     va_mode mode;
     va_map_use use;
-    bool reverse; // of VA_MAP_DENSE: by cotangents; set by prompt_fit, or on the way in
+    bool reverse;        // of VA_MAP_DENSE: by cotangents; set on the way in, or by prompt_fit
+    const int64_t *rows; // [n_rows] of the target; NULL: all
+    int64_t n_rows;
+    int64_t min_k, max_k; // of the budget; set by prompt_fit
 } prompt_request;
+// What a buffer takes: Vulkan's limit on offset alignment is 256 bytes.
+static inline int64_t prompt_padded(int64_t bytes) {
+    return (bytes + 255) / 256 * 256;
+}
+// Values of the forward pass and the embedding rows of the prompt's tokens.
+int64_t prompt_value_bytes(const va_prompt *p);
+// The request for several sources, checked; nodes are owned by the prompt.
+va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_request *r);
 
 va_status prompt_check_request(const va_prompt *p, const int64_t *from, int64_t n_from, int64_t to,
                                va_mode mode);

@@ -107,7 +107,8 @@ done:
     return st;
 }
 
-va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes) {
+static va_status sum_weights(va_model *model, int64_t n_blocks, bool unembed, bool padded,
+                             int64_t *bytes) {
     va_status st = VA_OK;
     va_graph *g = NULL;
     int64_t sum = 0;
@@ -116,12 +117,20 @@ va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed,
         const va_node node = va_graph_weight_at(g, i);
         const va_tensor t = va_graph_tensor(g, node);
         if (strcmp(va_graph_name(g, node), VA_ARCH_EMBED_ROWS) != 0)
-            sum += va_tensor_bytes(&t);
+            sum += padded ? prompt_padded(va_tensor_bytes(&t)) : va_tensor_bytes(&t);
     }
     *bytes = sum;
 done:
     va_graph_destroy(&g);
     return st;
+}
+
+va_status va_model_weight_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes) {
+    return sum_weights(model, n_blocks, unembed, false, bytes);
+}
+
+va_status va_model_buffer_bytes(va_model *model, int64_t n_blocks, bool unembed, int64_t *bytes) {
+    return sum_weights(model, n_blocks, unembed, true, bytes);
 }
 
 // -- hash -----------------------------------------------------------------------------------------

@@ -167,6 +167,7 @@ va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_gra
     if (params->ids)
         VA_TRY(check_ids(p, params->ids));
     *forward = va_graph_forward_cost(p->graph);
+    forward->memory_bytes = prompt_value_bytes(p);
     if (jvp_1)
         *jvp_1 = (va_graph_cost){0};
     const va_mode mode = p->modes & 1u << VA_EXACT ? VA_EXACT : VA_DETACHED;

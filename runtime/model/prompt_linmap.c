@@ -65,8 +65,9 @@ va_status prompt_check_request(const va_prompt *p, const int64_t *from, int64_t 
     return VA_OK;
 }
 
-va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
-                           const va_map_budget *budget, va_linmap **map) {
+// A map for this use of it.
+static va_status make_map(va_prompt *prompt, int64_t from, int64_t to, va_mode mode, va_map_use use,
+                          const va_map_budget *budget, va_linmap **map) {
     va_status st = VA_OK;
     prompt_map *self = NULL;
     char a[64], b[64], label[160];
@@ -78,7 +79,7 @@ va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode 
                         .n_from = 1,
                         .to = to,
                         .mode = mode,
-                        .use = VA_MAP_APPLY};
+                        .use = use};
     VA_TRY(prompt_fit(prompt, &r, budget, &plan));
     VA_TRY_ALLOC(prompt->model->ctx, self, calloc(1, sizeof *self));
     *self = (prompt_map){
@@ -95,6 +96,22 @@ va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode 
     VA_TRY(va_linmap_create(prompt->model->gpu, &shape, plan.k, &ops, taken, label, map));
 done:
     free(self);
+    return st;
+}
+
+va_status va_prompt_linmap(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
+                           const va_map_budget *budget, va_linmap **map) {
+    return make_map(prompt, from, to, mode, VA_MAP_APPLY, budget, map);
+}
+
+va_status va_prompt_rows(va_prompt *prompt, int64_t from, int64_t to, va_mode mode,
+                         const va_map_budget *budget, va_rows_fn fn, void *user) {
+    va_status st = VA_OK;
+    va_linmap *map;
+    VA_TRY(make_map(prompt, from, to, mode, VA_MAP_DENSE, budget, &map));
+    VA_TRY(va_linmap_rows(map, fn, user));
+done:
+    va_linmap_destroy(&map);
     return st;
 }
 

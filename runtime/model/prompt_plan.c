@@ -4,18 +4,60 @@
 
 #include <string.h>
 
-// Weights of the graph and the embedding rows in use.
-static int64_t weight_bytes(const va_prompt *p) {
+static bool is_rows(const va_prompt *p, va_node weight) {
+    return strcmp(va_graph_name(p->graph, weight), VA_ARCH_EMBED_ROWS) == 0;
+}
+
+// Weights of the graph; rows: the embedding rows in use instead, which go with the prompt.
+static int64_t weight_bytes(const va_prompt *p, bool rows) {
     int64_t sum = 0;
     for (int64_t i = 0; i < va_graph_weight_count(p->graph); i++) {
-        const va_tensor t = va_graph_tensor(p->graph, va_graph_weight_at(p->graph, i));
-        sum += va_tensor_bytes(&t);
+        const va_node node = va_graph_weight_at(p->graph, i);
+        const va_tensor t = va_graph_tensor(p->graph, node);
+        if (is_rows(p, node) == rows)
+            sum += prompt_padded(va_tensor_bytes(&t));
     }
     return sum;
 }
 
+int64_t prompt_value_bytes(const va_prompt *p) {
+    return va_graph_forward_cost(p->graph).memory_bytes + weight_bytes(p, true);
+}
+
 static int64_t site_bytes(const prompt_site *s, int64_t k) {
-    return va_block_bytes(s->rows, k, s->width);
+    return prompt_padded(va_block_bytes(s->rows, k, s->width));
+}
+
+enum { MAX_WIDTHS = 2 * (16 + 64) };
+
+// The numbers of vectors that sweeps will have where most have k. Fewer may take more: a product of
+// few rows is summed in parts. A map is applied to any number; a whole matrix ends with what is
+// left.
+static int sweep_widths(const prompt_request *r, const va_map_plan *plan, int64_t k,
+                        int64_t width[MAX_WIDTHS]) {
+    int n = 0;
+    width[n++] = k;
+    if (r->use == VA_MAP_DENSE) {
+        const int64_t left = (r->reverse ? plan->rows : plan->columns) % k;
+        if (left > 0)
+            width[n++] = left;
+        return n;
+    }
+    for (int64_t w = VA_MAX(r->min_k, 1); w < k; w += w < 16 ? 1 : w)
+        width[n++] = w;
+    for (int64_t w = 1; w < k && k < r->max_k; w += w < 16 ? 1 : w)
+        width[n++] = w; // blocks are cut: what is left of one has any width
+    return n;
+}
+
+static va_status sweeps_bytes(const va_prompt *p, const prompt_request *r, int64_t k,
+                              va_map_plan *plan) {
+    va_sweep sweeps[2 * MAX_WIDTHS];
+    int64_t width[MAX_WIDTHS], n = 0;
+    const int n_widths = sweep_widths(r, plan, k, width);
+    for (int i = 0; i < n_widths; i++)
+        n += prompt_sweeps(p, r, width[i], &sweeps[n]);
+    return va_graph_sweeps_bytes(p->graph, sweeps, n, &plan->sweep_bytes);
 }
 
 // The bytes that k vectors take, in plan.
@@ -26,9 +68,12 @@ static va_status fill_plan(const va_prompt *p, const prompt_request *r, int64_t 
     const int n = prompt_sweeps(p, r, k, sweeps);
     va_graph_cost cost;
     plan->k = k;
-    VA_TRY(va_graph_sweeps_bytes(p->graph, sweeps, n, &plan->sweep_bytes));
-    VA_TRY(va_graph_sweep_cost(p->graph, &sweeps[n - 1], &cost));
-    plan->flop = cost.flop;
+    plan->flop = 0;
+    VA_TRY(sweeps_bytes(p, r, k, plan));
+    for (int i = 0; i < n; i++) {
+        VA_TRY(va_graph_sweep_cost(p->graph, &sweeps[i], &cost));
+        plan->flop += cost.flop;
+    }
     plan->end_bytes = site_bytes(&p->sites[r->to], k);
     for (int64_t i = 0; i < r->n_from; i++)
         plan->end_bytes += site_bytes(&p->sites[r->from[i]], k);
@@ -43,7 +88,9 @@ int prompt_sweeps(const va_prompt *p, const prompt_request *r, int64_t k, va_swe
     const prompt_site *from = &p->sites[r->from[0]];
     int n = 0;
     for (int pass = VA_JVP; pass <= VA_VJP; pass++) {
-        const bool wanted = r->use == VA_MAP_APPLY || (pass == VA_VJP) == r->reverse;
+        const bool wanted =
+            r->use == VA_MAP_APPLY ||
+            (r->use == VA_MAP_FORWARD ? pass == VA_JVP : (pass == VA_VJP) == r->reverse);
         if (wanted)
             sweeps[n++] = (va_sweep){
                 (va_pass)pass,        r->mode, r->nodes, r->n_from, {from->first, from->count},
@@ -70,10 +117,10 @@ static va_status fail_memory(const va_prompt *p, const va_map_plan *one, int64_t
     char need[32], weights[32], values[32], vector[32], got[32];
     return va_fail(
         p->model->ctx, VA_ERR_MEMORY,
-        "not even one vector fits: expected %s of device memory (weights %s, values %s, "
-        "one vector %s), got %s",
-        va_format_bytes(need, one->peak_bytes), va_format_bytes(weights, one->weight_bytes),
-        va_format_bytes(values, one->value_bytes),
+        "not even one vector fits: expected %lld bytes (%s) of device memory (weights %s, values "
+        "%s, one vector %s), got %s",
+        (long long)one->peak_bytes, va_format_bytes(need, one->peak_bytes),
+        va_format_bytes(weights, one->weight_bytes), va_format_bytes(values, one->value_bytes),
         va_format_bytes(vector, one->sweep_bytes + one->end_bytes), va_format_bytes(got, limit));
 }
 
@@ -98,37 +145,53 @@ done:
     return st;
 }
 
+// Which way a whole matrix is formed, and the k that bindings and temporaries allow for it. The
+// largest k of both directions decides between them.
+static int64_t choose_direction(const va_prompt *p, prompt_request *r, const va_map_budget *b,
+                                const va_map_plan *plan) {
+    int64_t most = VA_MAX(plan->rows, plan->columns);
+    if (b->max_k > 0)
+        most = VA_MIN(most, b->max_k);
+    if (r->use != VA_MAP_DENSE || r->reverse)
+        return bounded_k(p, r, b, r->use != VA_MAP_DENSE ? most : VA_MIN(most, plan->rows));
+    r->use = VA_MAP_APPLY;
+    const int64_t k = bounded_k(p, r, b, most);
+    r->use = VA_MAP_DENSE;
+    r->reverse = va_linmap_rows_by_reverse(plan->rows, plan->columns, k);
+    return VA_MIN(k, r->reverse ? plan->rows : plan->columns);
+}
+
+static void begin_plan(const va_prompt *p, const prompt_request *r, va_map_plan *plan) {
+    int64_t columns = 0;
+    for (int64_t i = 0; i < r->n_from; i++) {
+        const prompt_site *from = &p->sites[r->from[i]];
+        columns = VA_MAX(columns, from->rows * from->width);
+    }
+    *plan =
+        (va_map_plan){.rows = r->rows ? r->n_rows : p->sites[r->to].rows * p->sites[r->to].width,
+                      .columns = columns,
+                      .weight_bytes = weight_bytes(p, false),
+                      .value_bytes = prompt_value_bytes(p)};
+}
+
 va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget *budget,
                      va_map_plan *plan) {
     va_status st = VA_OK;
     const va_map_budget none = {0}, *b = budget ? budget : &none;
-    int64_t limit = b->memory_bytes, columns = 0;
-    for (int64_t i = 0; i < r->n_from; i++)
-        columns = VA_MAX(columns, p->sites[r->from[i]].rows * p->sites[r->from[i]].width);
-    *plan = (va_map_plan){.rows = p->sites[r->to].rows * p->sites[r->to].width,
-                          .columns = columns,
-                          .weight_bytes = weight_bytes(p),
-                          .value_bytes = va_graph_forward_cost(p->graph).memory_bytes};
+    int64_t limit = b->memory_bytes;
     if (p->model->gpu)
         limit = limit > 0 ? VA_MIN(limit, va_gpu_memory_limit(p->model->gpu))
                           : va_gpu_memory_limit(p->model->gpu);
-    int64_t most = VA_MAX(plan->rows, plan->columns);
-    if (b->max_k > 0)
-        most = VA_MIN(most, b->max_k);
-    r->reverse = r->n_from > 1;
-    const va_map_use use = r->use;
-    r->use = VA_MAP_APPLY; // the largest k of both directions decides between them
-    int64_t k = bounded_k(p, r, b, most);
-    r->use = use;
-    if (use == VA_MAP_DENSE) {
-        r->reverse = r->reverse || va_linmap_rows_by_reverse(plan->rows, plan->columns, k);
-        k = VA_MIN(k, r->reverse ? plan->rows : plan->columns);
-    }
+    r->min_k = b->min_k;
+    r->max_k = b->max_k;
+    begin_plan(p, r, plan);
+    const int64_t k = choose_direction(p, r, b, plan);
     if (k < 1) {
         VA_TRY(fill_plan(p, r, 1, plan));
         return fail_memory(p, plan, b->sweep_bytes > 0 ? b->sweep_bytes : (int64_t)1 << 30);
     }
     VA_TRY(fit_memory(p, r, limit, k, plan));
+    plan->reverse = r->use == VA_MAP_DENSE && r->reverse;
 done:
     return st;
 }
@@ -147,6 +210,20 @@ va_status va_prompt_plan_map(va_model *model, const va_prompt_params *params, in
                          .to = to,
                          .mode = mode,
                          .use = use};
+    VA_TRY(prompt_fit(p, &r, budget, plan));
+done:
+    va_prompt_destroy(&p);
+    return st;
+}
+
+va_status va_prompt_plan_jacobians(va_model *model, const va_prompt_params *params,
+                                   const va_jacobians *j, const va_map_budget *budget,
+                                   va_map_plan *plan) {
+    va_status st = VA_OK;
+    va_prompt *p = NULL;
+    prompt_request r;
+    VA_TRY(prompt_build(model, params, &p));
+    VA_TRY(prompt_jacobians_request(p, j, &r));
     VA_TRY(prompt_fit(p, &r, budget, plan));
 done:
     va_prompt_destroy(&p);

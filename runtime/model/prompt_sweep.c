@@ -50,6 +50,19 @@ static va_block first_vectors(const va_block *b, int64_t k) {
     return (va_block){b->T, k, b->d, va_slice_at(b->mem, 0, va_block_bytes(b->T, k, b->d))};
 }
 
+// Vector i is one at row rows[i] of the target.
+static va_status one_hot_rows(va_gpu *gpu, const va_block *b, const int64_t *rows) {
+    static const float one = 1;
+    va_status st = VA_OK;
+    VA_TRY(va_gpu_fill(gpu, b->mem, 0));
+    for (int64_t i = 0; i < b->k; i++) {
+        const int64_t at = (rows[i] / b->d * b->k + i) * b->d + rows[i] % b->d;
+        VA_TRY(va_gpu_upload(gpu, va_slice_at(b->mem, at * (int64_t)sizeof one, sizeof one), &one));
+    }
+done:
+    return st;
+}
+
 static va_status sweep_chunk(many_sources *s, va_arena *arena, int64_t first, int64_t count,
                              va_source_rows_fn fn, void *user) {
     va_status st = VA_OK;
@@ -61,7 +74,7 @@ static va_status sweep_chunk(many_sources *s, va_arena *arena, int64_t first, in
     VA_TRY_ALLOC(s->p->model->ctx, from, VA_NEW_ARRAY(arena, va_block, r->n_from));
     for (int64_t i = 0; i < r->n_from; i++)
         from[i] = first_vectors(&s->from[i], count);
-    VA_TRY(va_block_one_hot(gpu, &to, first));
+    VA_TRY(r->rows ? one_hot_rows(gpu, &to, r->rows + first) : va_block_one_hot(gpu, &to, first));
     VA_TRY(va_graph_vjp(s->p->graph, r->mode, s->p->sites[r->to].node, &to, r->nodes, r->n_from,
                         (va_row_range){f->first, f->count}, from));
     for (int64_t i = 0; i < r->n_from; i++) {
@@ -86,27 +99,56 @@ static va_status check_positions(const va_prompt *p, const int64_t *from, int64_
     return VA_OK;
 }
 
-va_status va_prompt_jacobians(va_prompt *prompt, const int64_t *from, int64_t n_from, int64_t to,
-                              va_mode mode, const va_map_budget *budget, va_source_rows_fn fn,
-                              void *user) {
+static va_status check_chosen(const va_prompt *p, const va_jacobians *j) {
+    const prompt_site *to = &p->sites[j->to];
+    char text[64];
+    if (j->rows && j->n_rows < 1)
+        return va_fail(p->model->ctx, VA_ERR_USAGE, "derivatives: expected at least one row of %s",
+                       va_site_text(&to->site, text));
+    for (int64_t i = 0; j->rows && i < j->n_rows; i++)
+        if (j->rows[i] < 0 || j->rows[i] >= to->rows * to->width)
+            return va_fail(p->model->ctx, VA_ERR_USAGE,
+                           "derivatives: expected rows 0 to %lld of %s, got %lld",
+                           (long long)(to->rows * to->width) - 1, va_site_text(&to->site, text),
+                           (long long)j->rows[i]);
+    return VA_OK;
+}
+
+va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_request *r) {
+    va_status st = VA_OK;
+    va_ctx *ctx = p->model->ctx;
+    va_node *nodes;
+    if (j->n_from < 1)
+        return va_fail(ctx, VA_ERR_USAGE, "derivatives in one sweep: expected at least one source");
+    VA_TRY(prompt_check_request(p, j->from, j->n_from, j->to, j->mode));
+    VA_TRY(check_positions(p, j->from, j->n_from));
+    VA_TRY(check_chosen(p, j));
+    VA_TRY_ALLOC(ctx, nodes, VA_NEW_ARRAY(p->arena, va_node, j->n_from));
+    for (int64_t i = 0; i < j->n_from; i++)
+        nodes[i] = p->sites[j->from[i]].full;
+    *r = (prompt_request){.from = j->from,
+                          .nodes = nodes,
+                          .n_from = j->n_from,
+                          .to = j->to,
+                          .mode = j->mode,
+                          .use = VA_MAP_DENSE,
+                          .reverse = true,
+                          .rows = j->rows,
+                          .n_rows = j->n_rows};
+done:
+    return st;
+}
+
+va_status va_prompt_jacobians(va_prompt *prompt, const va_jacobians *j, const va_map_budget *budget,
+                              va_source_rows_fn fn, void *user) {
     va_status st = VA_OK;
     va_ctx *ctx = prompt->model->ctx;
     va_arena *arena = NULL;
-    va_node *nodes;
     va_map_plan plan;
-    prompt_request r = {
-        .from = from, .n_from = n_from, .to = to, .mode = mode, .use = VA_MAP_DENSE};
+    prompt_request r;
     many_sources s = {.p = prompt, .r = &r};
-    if (n_from < 1)
-        return va_fail(ctx, VA_ERR_USAGE, "derivatives in one sweep: expected at least one source");
-    VA_TRY(prompt_check_request(prompt, from, n_from, to, mode));
-    VA_TRY(check_positions(prompt, from, n_from));
+    VA_TRY(prompt_jacobians_request(prompt, j, &r));
     VA_TRY_ALLOC(ctx, arena, va_arena_create());
-    VA_TRY_ALLOC(ctx, nodes, VA_NEW_ARRAY(arena, va_node, n_from));
-    for (int64_t i = 0; i < n_from; i++)
-        nodes[i] = prompt->sites[from[i]].full;
-    r.nodes = nodes;
-    r.reverse = true;
     VA_TRY(prompt_fit(prompt, &r, budget, &plan));
     s.k = plan.k;
     VA_TRY(make_blocks(&s, arena));

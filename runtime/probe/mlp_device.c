@@ -32,6 +32,25 @@ int64_t mlp_device_largest(const mlp_config *c, int64_t n_problems) {
     return most;
 }
 
+// Buffers are padded to 256 bytes, as the device pads them.
+static bool add_buffers(int64_t *sum, int64_t count, int64_t bytes) {
+    return bytes >= 0 && va_mul_i64((bytes + 255) / 256 * 256, count, &bytes) &&
+           va_add_i64(*sum, bytes, sum);
+}
+
+int64_t mlp_device_bytes(const mlp_config *c) {
+    int64_t sum = 0;
+    bool ok = add_buffers(&sum, 1, bytes_of(c->n, mlp_round4(c->d + 1), 1)) &&
+              add_buffers(&sum, 3, bytes_of(c->n, 1, 1)); // rows; labels, order, losses
+    for (int l = 0; ok && l < MLP_LAYERS; l++) {
+        const int64_t stride = mlp_round4(c->width[l] + 1);
+        ok = add_buffers(&sum, 3, bytes_of(mlp_round4(c->width[l + 1]), stride, 1)) &&
+             add_buffers(&sum, l > 0, bytes_of(c->batch, stride, 1)) &&
+             add_buffers(&sum, 1, bytes_of(c->batch, dz_stride(c, l), 1));
+    }
+    return ok ? sum : -1;
+}
+
 // Host weights to the device's layout.
 static void pack(const mlp_layer *layer, mlp_host_layer host, float *dst) {
     for (int64_t o = 0; o < layer->n_out; o++) {

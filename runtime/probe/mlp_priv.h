@@ -52,7 +52,9 @@ va_status mlp_alloc(va_ctx *ctx, va_arena *arena, int64_t d, int64_t h1, int64_t
 // VA_ERR_NUMERIC naming the weight ("0.weight[3]") when one is NaN or infinite.
 va_status mlp_check_finite(va_ctx *ctx, const char *where, const va_mlp *mlp);
 
-// Device bytes that problems add, and the largest buffer among them; -1 on overflow.
+// Device bytes of one problem with its rows; -1 on overflow.
+int64_t mlp_device_bytes(const mlp_config *config);
+// The largest buffer that problems add; -1 on overflow.
 int64_t mlp_device_largest(const mlp_config *config, int64_t n_problems);
 // x: see above. labels [n_problems, n] and start [n_problems] are those of this device's problems.
 va_status mlp_device_create(va_gpu *gpu, const mlp_config *config, va_slice x,

@@ -264,6 +264,13 @@ static va_status problems_at_once(va_gpu *gpu, const mlp_config *c, int64_t n_pr
     return VA_OK;
 }
 
+int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n, int64_t d) {
+    const va_mlp_params defaults = {0};
+    const mlp_config c = resolve(params ? params : &defaults, n, d);
+    return n < 1 || d < 1 || c.width[1] < 1 || c.width[2] < 1 || c.batch < 1 ? -1
+                                                                             : mlp_device_bytes(&c);
+}
+
 va_status va_mlp_train(va_gpu *gpu, va_arena *arena, const float *X, int64_t n, int64_t d,
                        const float *labels, int64_t n_problems, const va_mlp_params *params,
                        va_mlp *mlp, float *loss) {

@@ -63,6 +63,20 @@ done:
     return st;
 }
 
+void va_svd_block_range(const va_svd_params *p, int64_t m, int64_t n, int64_t *fewest,
+                        int64_t *most) {
+    const int64_t rank = VA_MIN(m, n), k = VA_MIN(p->k, rank);
+    int64_t block = 1;
+    if (p->method == VA_SVD_DENSE)
+        block = VA_MAX(m, n);
+    else if (p->method == VA_SVD_SUBSPACE)
+        block = VA_MIN(rank, p->block > 0 ? p->block : k + VA_MAX(8, k));
+    else if (p->method == VA_SVD_GOLUB_KAHAN)
+        block = VA_MIN(rank, p->block > 0 ? p->block : VA_MAX(16, k));
+    *fewest = VA_MIN(k, block); // residuals take all triplets at once
+    *most = VA_MAX(k, block);
+}
+
 // Blocks and bases that reach min(m, n) span all there is, and are cut to it.
 static va_status set_sizes(svd_job *job) {
     va_svd_params *p = &job->params;

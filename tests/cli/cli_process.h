@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLI_MAX_ARGS = 16, CLI_KILLED = 1000 }; // status of a process that a signal ended: + signal
+enum { CLI_MAX_ARGS = 20, CLI_KILLED = 1000 }; // status of a process that a signal ended: + signal
 
 typedef struct cli_process {
     pid_t pid;

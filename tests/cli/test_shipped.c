@@ -81,6 +81,22 @@ static void test_budget(void **state) {
     assert_true(env.p.peak_bytes < MAX_BYTES);
 }
 
+// What --dry-run says of device memory, on a machine without a device, is what it takes.
+static void test_device_memory(void **state) {
+    (void)state;
+    cli_process p;
+    va_json *dry;
+    cli_run(&p, 0, "VK_ICD_FILENAMES=/nonexistent",
+            CLI_ARGS("run", EXPERIMENTS "/layer0.yaml", "--dry-run", "--json"));
+    assert_ok(env.ctx, va_json_parse(env.ctx, "stdout", p.out, (int64_t)strlen(p.out), &dry));
+    const double planned = number(va_json_get(dry, "plan"), "device_bytes");
+    const va_json *meta = va_json_get(env.results, "metadata");
+    const double taken = number(va_json_get(meta, "device"), "peak_bytes");
+    if (!(fabs(planned - taken) <= 0.05 * taken))
+        fail_msg("planned %.0f bytes, taken %.0f", planned, taken);
+    va_json_free(&dry);
+}
+
 // Relative error of a vector of unit length times its norm against the expected J x.
 static double error_of(const va_json *direction) {
     char name[64];
@@ -146,9 +162,9 @@ static void test_results(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_valid),   cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_results),     cmocka_unit_test(test_concept_vectors),
-        cmocka_unit_test(test_classifiers),
+        cmocka_unit_test(test_all_valid),       cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_device_memory),   cmocka_unit_test(test_results),
+        cmocka_unit_test(test_concept_vectors), cmocka_unit_test(test_classifiers),
     };
     return cmocka_run_group_tests(tests, setup_group, teardown_group);
 }

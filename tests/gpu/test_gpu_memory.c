@@ -178,6 +178,33 @@ static void test_limit(void **state) {
     va_ctx_destroy(&ctx);
 }
 
+// Buffers of any size fill the limit to the last byte, however they lie in blocks; what is reserved
+// stays near it.
+static void test_limit_is_filled(void **state) {
+    (void)state;
+    enum { SMALL = 40, LIMIT = 32 << 20 };
+    va_ctx *ctx = va_test_ctx();
+    va_gpu *gpu;
+    va_buffer *small[SMALL], *large, *more;
+    const va_gpu_params params = {.no_cache = true, .memory_limit_bytes = LIMIT};
+    assert_ok(ctx, va_gpu_open(ctx, &params, &gpu));
+    for (int i = 0; i < SMALL; i++)
+        assert_ok(ctx, va_buffer_create(gpu, 100000 + 7 * i, "small", &small[i]));
+    for (int i = 0; i < SMALL; i += 2) // holes
+        va_buffer_destroy(&small[i]);
+    const int64_t rest = LIMIT - va_gpu_get_memory(gpu).used_bytes;
+    assert_ok(ctx, va_buffer_create(gpu, rest, "large", &large));
+    assert_int_equal(va_gpu_get_memory(gpu).used_bytes, LIMIT);
+    assert_true(va_gpu_get_memory(gpu).reserved_bytes <= LIMIT + LIMIT / 8);
+    assert_error(ctx, VA_ERR_MEMORY, "over the limit asked for",
+                 va_buffer_create(gpu, 4, "more", &more));
+    va_buffer_destroy(&large);
+    for (int i = 1; i < SMALL; i += 2)
+        va_buffer_destroy(&small[i]);
+    va_test_gpu_close(&gpu);
+    va_ctx_destroy(&ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_accounting, setup, teardown),
@@ -187,6 +214,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_large_buffers_return, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit_is_filled),
     };
     va_ctx *ctx = va_test_ctx(); // skips the program where there is no device
     va_gpu *gpu = va_test_gpu(ctx);

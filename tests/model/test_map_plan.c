@@ -71,7 +71,7 @@ static int64_t measured_peak(const va_site *sites, va_map_use use, const va_map_
     return peak;
 }
 
-// Within 5%, and 64 KiB for the alignment of this model's small tensors.
+// Within 5%; buffers' alignment is in the plan.
 static void check_peak(const char *from, const char *to, va_map_use use, va_map_budget budget) {
     const va_site sites[] = {site(from), site(to)};
     va_model *m = open_plain(NULL);
@@ -79,7 +79,7 @@ static void check_peak(const char *from, const char *to, va_map_use use, va_map_
     const va_prompt_params params = pair(sites, 2);
     assert_ok(env.ctx, va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, use, &budget, &plan));
     const int64_t peak = measured_peak(sites, use, &budget);
-    if (!(fabs((double)(peak - plan.peak_bytes)) <= 0.05 * (double)peak + 65536))
+    if (!(fabs((double)(peak - plan.peak_bytes)) <= 0.05 * (double)peak))
         fail_msg("%s -> %s, k %lld: planned %lld bytes, taken %lld", from, to, (long long)plan.k,
                  (long long)plan.peak_bytes, (long long)peak);
     assert_true(budget.memory_bytes == 0 || plan.peak_bytes <= budget.memory_bytes);
@@ -118,9 +118,9 @@ static void test_memory_limits(void **state) {
     assert_ok(env.ctx, va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, &b, &tight));
     assert_int_equal(tight.k, 1);
     b.memory_bytes = one.peak_bytes - 1;
-    char expected[96], bytes[32];
-    snprintf(expected, sizeof expected, "not even one vector fits: expected %s of device memory",
-             va_format_bytes(bytes, one.peak_bytes));
+    char expected[96];
+    snprintf(expected, sizeof expected, "not even one vector fits: expected %lld bytes (",
+             (long long)one.peak_bytes);
     assert_error(env.ctx, VA_ERR_MEMORY, expected,
                  va_prompt_plan_map(m, &params, 0, 1, VA_EXACT, VA_MAP_DENSE, &b, &tight));
     va_model_close(&m);
@@ -162,9 +162,9 @@ static void test_many_sources(void **state) {
     const va_prompt_params params = pair(sites, MANY + 1);
     assert_ok(env.ctx, va_prompt_create(m, &params, &p));
     for (int mode = VA_EXACT; mode <= VA_DETACHED; mode++) {
+        const va_jacobians j = {.from = from, .n_from = MANY, .to = MANY, .mode = (va_mode)mode};
         g.n_calls = 0;
-        assert_ok(env.ctx, va_prompt_jacobians(p, from, MANY, MANY, (va_mode)mode,
-                                               &(va_map_budget){.max_k = 10}, gather, &g));
+        assert_ok(env.ctx, va_prompt_jacobians(p, &j, &(va_map_budget){.max_k = 10}, gather, &g));
         assert_int_equal(g.n_calls, MANY * 4); // 32 rows, ten at a time
         for (int i = 0; i < MANY; i++) {
             va_linmap *map;
@@ -177,12 +177,59 @@ static void test_many_sources(void **state) {
             va_linmap_destroy(&map);
         }
     }
-    const int64_t mixed[] = {0, MANY};
+    const va_jacobians mixed = {.from = (const int64_t[]){0, MANY}, .n_from = 2, .to = MANY};
     assert_error(env.ctx, VA_ERR_USAGE, "does not come before",
-                 va_prompt_jacobians(p, mixed, 2, MANY, VA_EXACT, NULL, gather, &g));
+                 va_prompt_jacobians(p, &mixed, NULL, gather, &g));
     va_prompt_destroy(&p);
     for (int i = 0; i < MANY; i++)
         free(g.J[i]);
+    free(J);
+    va_model_close(&m);
+    va_test_gpu_close(&gpu);
+}
+
+// Chosen rows, several positions among them, are those rows of the whole; the plan is what is
+// taken.
+static void test_chosen_rows(void **state) {
+    (void)state;
+    enum { N = 5 };
+    static const int64_t rows[N] = {3 * D + 7, 0, 6 * D + 31, 5, 3 * D + 8};
+    va_gpu *gpu = va_test_gpu(env.ctx);
+    va_model *m = open_plain(gpu);
+    va_prompt *p;
+    va_linmap *map;
+    va_map_plan plan;
+    gathered g = {.J = {malloc(N * T * D * sizeof(float)), malloc(N * T * D * sizeof(float))}};
+    float *J = malloc(T * D * T * D * sizeof *J);
+    const va_site sites[] = {site("embed@all"), site("mlp:0@all"), site("norm:3@all")};
+    const va_prompt_params params = pair(sites, 3);
+    va_jacobians j = {
+        .from = (const int64_t[]){0, 1}, .n_from = 2, .to = 2, .rows = rows, .n_rows = N};
+    const va_map_budget two = {.max_k = 2};
+    assert_ok(env.ctx, va_prompt_plan_jacobians(m, &params, &j, &two, &plan));
+    assert_true(plan.rows == N && plan.columns == T * D && plan.k == 2 && plan.sweeps == 3);
+    assert_ok(env.ctx, va_prompt_create(m, &params, &p));
+    assert_ok(env.ctx, va_prompt_jacobians(p, &j, &two, gather, &g));
+    const int64_t peak = va_gpu_get_memory(gpu).peak_bytes;
+    if (!(fabs((double)(peak - plan.peak_bytes)) <= 0.05 * (double)peak))
+        fail_msg("planned %lld bytes, taken %lld", (long long)plan.peak_bytes, (long long)peak);
+    for (int64_t source = 0; source < 2; source++) {
+        assert_ok(env.ctx, va_prompt_linmap(p, source, 2, VA_EXACT, NULL, &map));
+        assert_ok(env.ctx, va_linmap_dense(map, J));
+        for (int64_t i = 0; i < N; i++) {
+            const double error =
+                va_test_frobenius_error_f32(g.J[source] + i * T * D, J + rows[i] * T * D, T * D);
+            assert_true(error <= 2e-6); // f32 sums in another order
+        }
+        va_linmap_destroy(&map);
+    }
+    j.rows = (const int64_t[]){0, T * D};
+    j.n_rows = 2;
+    assert_error(env.ctx, VA_ERR_USAGE, "expected rows 0 to 223 of norm:3@all, got 224",
+                 va_prompt_jacobians(p, &j, NULL, gather, &g));
+    va_prompt_destroy(&p);
+    free(g.J[0]);
+    free(g.J[1]);
     free(J);
     va_model_close(&m);
     va_test_gpu_close(&gpu);
@@ -196,9 +243,10 @@ static void test_positions_differ(void **state) {
     gathered g = {0};
     const va_site sites[] = {site("embed@all"), site("resid:1@2"), site("norm:3@last")};
     const va_prompt_params params = pair(sites, 3);
+    const va_jacobians j = {.from = (const int64_t[]){0, 1}, .n_from = 2, .to = 2};
     assert_ok(env.ctx, va_prompt_create(m, &params, &p));
     assert_error(env.ctx, VA_ERR_USAGE, "expected sources at the same positions, got embed@all and",
-                 va_prompt_jacobians(p, (const int64_t[]){0, 1}, 2, 2, VA_EXACT, NULL, gather, &g));
+                 va_prompt_jacobians(p, &j, NULL, gather, &g));
     va_prompt_destroy(&p);
     va_model_close(&m);
     va_test_gpu_close(&gpu);
@@ -209,6 +257,7 @@ int main(void) {
         cmocka_unit_test(test_peaks),
         cmocka_unit_test(test_memory_limits),
         cmocka_unit_test(test_many_sources),
+        cmocka_unit_test(test_chosen_rows),
         cmocka_unit_test(test_positions_differ),
     };
     env.ctx = va_test_ctx();
