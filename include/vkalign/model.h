@@ -58,6 +58,8 @@ typedef struct va_prompt_params {
     bool derivatives;                     // whether va_prompt_linmap will be called
     uint32_t modes;                       // bit (1 << va_mode) of the modes wanted; 0 = both
     int64_t concept_first, concept_count; // for @concept
+    const va_site *edit; // embed or resid:N, where va_prompt_set_edit adds; position ignored;
+                         // NULL: nowhere, at no cost
 } va_prompt_params;
 
 // Builds the graph, uploads missing weights and embedding rows. VA_ERR_USAGE for ids outside the
@@ -66,6 +68,11 @@ typedef struct va_prompt_params {
 va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_prompt **prompt);
 // New ids of the same shape, on the same graph.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids);
+// Adds delta [d_model] to the stream at the site `edit`, row n * seq_len + t for token t of
+// sequence n; NULL: adds nothing there. Rows keep theirs until told otherwise, also under new ids.
+// At first none has any. VA_ERR_USAGE for a row outside, or a prompt made without `edit`;
+// VA_ERR_NUMERIC for a delta that is not finite.
+va_status va_prompt_set_edit(va_prompt *prompt, int64_t row, const float *delta);
 void va_prompt_destroy(va_prompt **prompt);
 // Device memory and work of a prompt, without a device (weights apart): of the forward pass, and
 // (may be NULL) of one jvp with k = 1 for the first of params->sites that precedes another and the
@@ -79,6 +86,11 @@ void va_prompt_site_shape(const va_prompt *prompt, int64_t site, int64_t *rows, 
 // The site's value, [n_seq, rows, width] f32; runs forward when needed; waits. Non-finite values
 // are VA_ERR_NUMERIC.
 va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data);
+
+// Logits [n, vocab] of rows x [n, d_model] of the stream after the last block: final norm,
+// unembedding, softcap. x [n, d_model] and logits are on the host; waits. Non-finite values are
+// VA_ERR_NUMERIC.
+va_status va_model_decode(va_model *model, const float *x, int64_t n, float *logits);
 
 // -- derivatives ----------------------------------------------------------------------------------
 
