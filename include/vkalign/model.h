@@ -143,6 +143,45 @@ va_status va_prompt_jacobians(va_prompt *prompt, const int64_t *from, int64_t n_
 // y (to) as read by va_prompt_read, applies the map once: Jx [rows_to, width].
 va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *map, float *Jx);
 
+// -- means over prompts ---------------------------------------------------------------------------
+
+typedef struct va_mean_prompt {
+    const int32_t *ids; // [seq_len]
+    int64_t seq_len;
+    int64_t concept_first, concept_count; // for @concept: of these tokens the last one
+} va_mean_prompt;
+
+typedef enum va_mean_keep {
+    VA_MEAN_KEEP_AUTO, // as KEEP_ALL when half of the memory does, else as KEEP_NONE
+    VA_MEAN_KEEP_ALL,  // every prompt's values stay on the device
+    VA_MEAN_KEEP_NONE  // one graph for all prompts alike in length and positions; every
+                       // application runs the forward passes again
+} va_mean_keep;
+
+typedef struct va_mean_params {
+    const va_mean_prompt *prompts; // copied
+    int64_t n_prompts;
+    va_site from, to; // each at one position of every prompt: @last, @concept, @N; `to` also @mean
+    va_mode mode;
+    va_mean_keep keep;
+    const va_map_budget *budget; // memory_bytes: of all prompts together; NULL: defaults
+} va_mean_params;
+
+// The mean of d site[to] / d site[from] over prompts, as one map that keeps no Jacobian: an
+// application goes through all prompts in a fixed order. Errors are those of va_prompt_create and
+// va_prompt_linmap, naming the prompt; a site at several positions is VA_ERR_USAGE; VA_ERR_MEMORY
+// when not even one vector fits.
+typedef struct va_mean_map va_mean_map;
+va_status va_mean_map_create(va_model *model, const va_mean_params *params, va_mean_map **mean);
+void va_mean_map_destroy(va_mean_map **mean);
+va_linmap *va_mean_map_linmap(va_mean_map *mean); // borrowed; lives as long as mean
+// Means over the prompts: x [d_in] and y [d_out] of the values at both sites, and b [d_out] of
+// y - J x, each with its own J. One application. Any of them may be NULL.
+va_status va_mean_map_means(va_mean_map *mean, float *x, float *y, float *b);
+bool va_mean_map_resident(const va_mean_map *mean);         // whether all prompts are kept
+int64_t va_mean_map_graph_count(const va_mean_map *mean);   // graphs built
+int64_t va_mean_map_planned_bytes(const va_mean_map *mean); // device memory, weights too
+
 #ifdef __cplusplus
 }
 #endif
