@@ -178,6 +178,9 @@ va_linmap *va_mean_map_linmap(va_mean_map *mean); // borrowed; lives as long as 
 // Means over the prompts: x [d_in] and y [d_out] of the values at both sites, and b [d_out] of
 // y - J x, each with its own J. One application. Any of them may be NULL.
 va_status va_mean_map_means(va_mean_map *mean, float *x, float *y, float *b);
+// y [k, d_out] = J x of one prompt alone, x [k, d_in].
+va_status va_mean_map_apply_one(va_mean_map *mean, int64_t prompt, const float *x, int64_t k,
+                                float *y);
 bool va_mean_map_resident(const va_mean_map *mean);         // whether all prompts are kept
 int64_t va_mean_map_graph_count(const va_mean_map *mean);   // graphs built
 int64_t va_mean_map_planned_bytes(const va_mean_map *mean); // device memory, weights too

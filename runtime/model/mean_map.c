@@ -200,6 +200,22 @@ done:
     return st;
 }
 
+va_status va_mean_map_apply_one(va_mean_map *mean, int64_t prompt, const float *x, int64_t k,
+                                float *y) {
+    va_status st = VA_OK;
+    int64_t i = 0;
+    while (i < mean->n_units && mean->units[i].index != prompt)
+        i++;
+    if (i == mean->n_units)
+        return va_fail(mean->model->ctx, VA_ERR_USAGE,
+                       "a mean over %lld prompts has none numbered %lld", (long long)mean->n_units,
+                       (long long)prompt);
+    VA_TRY(hold(mean, i));
+    VA_TRY(va_linmap_apply_host(mean->units[i].map, x, k, y));
+done:
+    return st;
+}
+
 va_status va_mean_map_means(va_mean_map *mean, float *x, float *y, float *b) {
     va_status st = VA_OK;
     va_ctx *ctx = mean->model->ctx;

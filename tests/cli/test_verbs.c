@@ -88,8 +88,8 @@ static va_json *parse_out(const outcome *o) {
 
 static void test_help(void **state) {
     (void)state;
-    static const char *const verbs[] = {"devices", "model inspect", "tokenize",
-                                        "forward", "jacobian",      "svd"};
+    static const char *const verbs[] = {"devices",  "model inspect", "tokenize", "forward",
+                                        "jacobian", "svd",           "relation"};
     const outcome *o = run_ok("--help");
     for (int64_t i = 0; i < VA_COUNT(verbs); i++)
         expect_text("--help", o->out, verbs[i]);
