@@ -130,7 +130,8 @@ typedef struct va_relation_rate {
     X(VA_RELATION_BIAS, "bias", "b alone")                                                         \
     X(VA_RELATION_IDENTITY, "identity", "s itself")                                                \
     X(VA_RELATION_TRANSLATION, "translation", "s + mean(o - s)")                                   \
-    X(VA_RELATION_OTHER, "other prompts", "W, b, beta of prompts with all but the subject random") \
+    X(VA_RELATION_OTHER, "other prompts",                                                          \
+      "W of prompts with all but the subject random, b = mean(o - W s)")                           \
     X(VA_RELATION_MAJORITY, "majority", "the token that the model says most at training pairs")    \
     X(VA_RELATION_SHUFFLED, "shuffled", "lre of another test pair, over all pairings")
 typedef enum va_relation_decoder {

@@ -1,4 +1,4 @@
-// A linear relation operator: fitted, applied, inverted.
+// A linear relation operator: fitted, applied, inverted; names.
 // SPDX-License-Identifier: Apache-2.0
 #include "relation_priv.h"
 
@@ -113,4 +113,42 @@ va_status va_relation_solve(const va_relation *relation, int64_t r, const float 
 done:
     free(sum);
     return st;
+}
+
+// -- names ----------------------------------------------------------------------------------------
+
+const char *va_relation_decoder_name(va_relation_decoder d) {
+    static const char *const names[] = {
+#define VA_X(id, name, text) name,
+        VA_RELATION_DECODER_LIST(VA_X)
+#undef VA_X
+    };
+    return names[d];
+}
+
+const char *va_relation_decoder_text(va_relation_decoder d) {
+    static const char *const texts[] = {
+#define VA_X(id, name, text) text,
+        VA_RELATION_DECODER_LIST(VA_X)
+#undef VA_X
+    };
+    return texts[d];
+}
+
+const char *va_relation_edit_name(va_relation_edit e) {
+    static const char *const names[] = {
+#define VA_X(id, name, text) name,
+        VA_RELATION_EDIT_LIST(VA_X)
+#undef VA_X
+    };
+    return names[e];
+}
+
+const char *va_relation_edit_text(va_relation_edit e) {
+    static const char *const texts[] = {
+#define VA_X(id, name, text) text,
+        VA_RELATION_EDIT_LIST(VA_X)
+#undef VA_X
+    };
+    return texts[e];
 }

@@ -6,42 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *va_relation_decoder_name(va_relation_decoder d) {
-    static const char *const names[] = {
-#define VA_X(id, name, text) name,
-        VA_RELATION_DECODER_LIST(VA_X)
-#undef VA_X
-    };
-    return names[d];
-}
-
-const char *va_relation_decoder_text(va_relation_decoder d) {
-    static const char *const texts[] = {
-#define VA_X(id, name, text) text,
-        VA_RELATION_DECODER_LIST(VA_X)
-#undef VA_X
-    };
-    return texts[d];
-}
-
-const char *va_relation_edit_name(va_relation_edit e) {
-    static const char *const names[] = {
-#define VA_X(id, name, text) name,
-        VA_RELATION_EDIT_LIST(VA_X)
-#undef VA_X
-    };
-    return names[e];
-}
-
-const char *va_relation_edit_text(va_relation_edit e) {
-    static const char *const texts[] = {
-#define VA_X(id, name, text) text,
-        VA_RELATION_EDIT_LIST(VA_X)
-#undef VA_X
-    };
-    return texts[e];
-}
-
 typedef struct evaluation {
     va_model *model;
     va_ctx *ctx;
@@ -204,19 +168,39 @@ done:
     return st;
 }
 
-// The same states through another operator. None of them was fitted on, so none is left out.
+// mean(o - W s) over the training pairs, in place of the bias at the prompts of the fit: otherwise
+// the control would fail by its bias, whatever its W.
+static void refit_bias(va_relation *r, const relation_states *train) {
+    for (int64_t a = 0; a < r->d; a++) {
+        double sum = 0;
+        for (int64_t i = 0; i < train->n; i++)
+            sum += (double)train->o[i * r->d + a] - train->Ws[i * r->d + a];
+        r->b[a] = (float)(sum / (double)train->n);
+    }
+}
+
+// The same states through another W. None of them was fitted on, so none is left out. The memory
+// is what the operator itself leaves.
 static va_status record_other(evaluation *e) {
     va_status st = VA_OK;
     va_relation other = {0};
     va_relation_pair *pairs;
     relation_states train = e->train, test = e->test;
     va_relation_rate unused;
+    va_relation_params params = *e->params;
+    va_map_budget budget = {0};
+    if (params.budget)
+        budget = *params.budget;
+    budget.max_k = budget.max_k > 0 ? VA_MIN(budget.max_k, 16) : 16;
+    params.budget = &budget;
+    params.keep = VA_MEAN_KEEP_NONE;
     VA_TRY(random_prompts(e, e->train.pairs, e->train.n, &pairs));
     VA_TRY_ALLOC(e->ctx, train.Ws, VA_NEW_ARRAY(e->arena, float, train.n *train.d));
     VA_TRY_ALLOC(e->ctx, test.Ws, VA_NEW_ARRAY(e->arena, float, test.n *test.d));
-    VA_TRY(va_relation_fit(e->model, e->arena, e->params, pairs, train.n, &other));
+    VA_TRY(va_relation_fit(e->model, e->arena, &params, pairs, train.n, &other));
     VA_TRY(va_relation_apply(&other, train.s, train.n, train.Ws));
     VA_TRY(va_relation_apply(&other, test.s, test.n, test.Ws));
+    refit_bias(&other, &train);
     VA_TRY(relation_choose_beta(&other, e->params->beta, &train, &unused));
     VA_TRY(relation_says(&other, other.beta, &test, e->said));
     record(e, VA_RELATION_OTHER);
