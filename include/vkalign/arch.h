@@ -88,6 +88,8 @@ typedef struct va_arch_build_params {
     int64_t n_seq, seq_len; // N, T
     const va_site *sites;   // what must be in the graph; position is ignored
     int64_t n_sites;
+    const va_site *edit; // embed or resid:N, where the stream takes what an input adds; NULL: none
+    va_node *edit_input; // out, with edit: that input, [M, d] f32
 } va_arch_build_params;
 
 // The graph's weight that holds the embedding rows in use, [n_rows, d], gathered by the caller
@@ -97,12 +99,16 @@ typedef struct va_arch_build_params {
 // Adds the forward pass up to the deepest site. *ids is the input [N*T] u32 into the table
 // VA_ARCH_EMBED_ROWS with n_rows rows (the caller uploads only the rows it needs and renumbers
 // ids); nodes[i] is the value of sites[i] at all positions, [M, d]. For logits:N it is that of
-// norm:N: the caller selects the rows it wants and passes them to va_arch_unembed.
+// norm:N: the caller selects the rows it wants and passes them to va_arch_unembed. An edited site
+// and all that follows it hold the edited value. VA_ERR_USAGE for an edit that is no residual
+// stream, or that no site depends on.
 va_status va_arch_build(va_ctx *ctx, va_graph *g, const va_arch_config *config,
                         const va_arch_build_params *params, int64_t n_rows, va_node *ids,
                         va_node *nodes);
 // Rows x [*, d] after the final norm to logits [*, V], with the final softcap.
 va_node va_arch_unembed(va_graph *g, const va_arch_config *config, va_node x);
+// The final norm of rows x [*, d] of the residual stream.
+va_node va_arch_final_norm(va_graph *g, const va_arch_config *config, va_node x);
 
 // Where a graph weight [n_rows, n] or [n_rows] may stand in a file: row r is row
 // va_arch_source_row(s, r) of the tensor `name`, which has n_rows rows of n. Fused tensors hold
@@ -129,7 +135,7 @@ typedef struct va_arch_norm {
     float offset;
     bool centred;
 } va_arch_norm;
-va_arch_norm va_arch_final_norm(const va_arch_config *config);
+va_arch_norm va_arch_unembed_norm(const va_arch_config *config);
 // Whether anything after the embedding adds a constant: biases of projections, of LayerNorm.
 bool va_arch_has_biases(const va_arch_config *config);
 // One line on what differs between blocks ("5 sliding (window 1024) : 1 full attention"), returns

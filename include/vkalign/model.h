@@ -81,6 +81,8 @@ typedef struct va_prompt_params {
     bool derivatives;                     // whether va_prompt_linmap will be called
     uint32_t modes;                       // bit (1 << va_mode) of the modes wanted; 0 = both
     int64_t concept_first, concept_count; // for @concept
+    const va_site *edit; // embed or resid:N, where va_prompt_set_edit adds; position ignored;
+                         // NULL: nowhere, at no cost
 } va_prompt_params;
 
 // Builds the graph, uploads missing weights and embedding rows. VA_ERR_USAGE for ids outside the
@@ -89,6 +91,11 @@ typedef struct va_prompt_params {
 va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_prompt **prompt);
 // New ids of the same shape, on the same graph.
 va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids);
+// Adds delta [d_model] to the stream at the site `edit`, row n * seq_len + t for token t of
+// sequence n; NULL: adds nothing there. Rows keep theirs until told otherwise, also under new ids.
+// At first none has any. VA_ERR_USAGE for a row outside, or a prompt made without `edit`;
+// VA_ERR_NUMERIC for a delta that is not finite.
+va_status va_prompt_set_edit(va_prompt *prompt, int64_t row, const float *delta);
 void va_prompt_destroy(va_prompt **prompt);
 // Device memory and work of a prompt, without a device: of the forward pass (weights apart, its
 // tokens' embedding rows included), and
@@ -107,6 +114,11 @@ va_site va_prompt_site(const va_prompt *prompt, int64_t site, int64_t *first, in
 // The site's value, [n_seq, rows, width] f32; runs forward when needed; waits. Non-finite values
 // are VA_ERR_NUMERIC.
 va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data);
+
+// Logits [n, vocab] of rows x [n, d_model] of the stream after the last block: final norm,
+// unembedding, softcap. x [n, d_model] and logits are on the host; waits. Non-finite values are
+// VA_ERR_NUMERIC.
+va_status va_model_decode(va_model *model, const float *x, int64_t n, float *logits);
 
 // -- derivatives ----------------------------------------------------------------------------------
 
@@ -176,6 +188,48 @@ va_status va_prompt_jacobians(va_prompt *prompt, const va_jacobians *j, const va
 // y - J x at the prompt, and std(y - J x - b) / std(y) is left to the caller: copies x (from) and
 // y (to) as read by va_prompt_read, applies the map once: Jx [rows_to, width].
 va_status va_prompt_jx(va_prompt *prompt, int64_t from, int64_t to, va_linmap *map, float *Jx);
+
+// -- means over prompts ---------------------------------------------------------------------------
+
+typedef struct va_mean_prompt {
+    const int32_t *ids; // [seq_len]
+    int64_t seq_len;
+    int64_t concept_first, concept_count; // for @concept: of these tokens the last one
+} va_mean_prompt;
+
+typedef enum va_mean_keep {
+    VA_MEAN_KEEP_AUTO, // as KEEP_ALL when half of the memory does, else as KEEP_NONE
+    VA_MEAN_KEEP_ALL,  // every prompt's values stay on the device
+    VA_MEAN_KEEP_NONE  // one graph for all prompts alike in length and positions; every
+                       // application runs the forward passes again
+} va_mean_keep;
+
+typedef struct va_mean_params {
+    const va_mean_prompt *prompts; // copied
+    int64_t n_prompts;
+    va_site from, to; // each at one position of every prompt: @last, @concept, @N; `to` also @mean
+    va_mode mode;
+    va_mean_keep keep;
+    const va_map_budget *budget; // memory_bytes: of all prompts together; NULL: defaults
+} va_mean_params;
+
+// The mean of d site[to] / d site[from] over prompts, as one map that keeps no Jacobian: an
+// application goes through all prompts in a fixed order. Errors are those of va_prompt_create and
+// va_prompt_linmap, naming the prompt; a site at several positions is VA_ERR_USAGE; VA_ERR_MEMORY
+// when not even one vector fits.
+typedef struct va_mean_map va_mean_map;
+va_status va_mean_map_create(va_model *model, const va_mean_params *params, va_mean_map **mean);
+void va_mean_map_destroy(va_mean_map **mean);
+va_linmap *va_mean_map_linmap(va_mean_map *mean); // borrowed; lives as long as mean
+// Means over the prompts: x [d_in] and y [d_out] of the values at both sites, and b [d_out] of
+// y - J x, each with its own J. One application. Any of them may be NULL.
+va_status va_mean_map_means(va_mean_map *mean, float *x, float *y, float *b);
+// y [k, d_out] = J x of one prompt alone, x [k, d_in].
+va_status va_mean_map_apply_one(va_mean_map *mean, int64_t prompt, const float *x, int64_t k,
+                                float *y);
+bool va_mean_map_resident(const va_mean_map *mean);         // whether all prompts are kept
+int64_t va_mean_map_graph_count(const va_mean_map *mean);   // graphs built
+int64_t va_mean_map_planned_bytes(const va_mean_map *mean); // device memory, weights too
 
 #ifdef __cplusplus
 }

@@ -198,7 +198,7 @@ done:
 
 #define FINAL_NORM "model.norm.weight"
 
-va_arch_norm va_arch_final_norm(const va_arch_config *c) {
+va_arch_norm va_arch_unembed_norm(const va_arch_config *c) {
     return (va_arch_norm){FINAL_NORM, norm_offset(c), c->decoder->layer_norm};
 }
 
@@ -213,6 +213,11 @@ static va_node final_norm(const arch_builder *b, int64_t n, va_node h) {
     const va_node bias =
         b->own->layer_norm ? va_graph_weight(b->g, "model.norm.bias", d, 0) : VA_NODE_NONE;
     return norm_of(b, n, "final_norm", h, w, bias);
+}
+
+va_node va_arch_final_norm(va_graph *g, const va_arch_config *c, va_node x) {
+    const arch_builder b = {.g = g, .c = c, .own = c->decoder, .seq_len = 1};
+    return final_norm(&b, 0, x);
 }
 
 va_node va_arch_unembed(va_graph *g, const va_arch_config *c, va_node x) {
@@ -278,13 +283,40 @@ static va_node value_at(const arch_builder *b, values *v, const va_site *s) {
     return v->norm[s->layer];
 }
 
-static void build_blocks(const arch_builder *b, values *v, int64_t n_blocks, int64_t order) {
+// The stream before block n, with the caller's edit where it is wanted.
+static va_node edited(const arch_builder *b, const va_arch_build_params *p, int64_t n, va_node h) {
+    const int64_t shape[] = {VA_MAX(p->n_seq, 1) * p->seq_len, b->c->d_model};
+    if (!p->edit || p->edit->layer != n)
+        return h;
+    *p->edit_input = va_graph_input(b->g, "edit", VA_F32, 2, shape);
+    return arch_add(b, n, "edit", h, *p->edit_input);
+}
+
+static va_status check_edit(va_ctx *ctx, const va_arch_build_params *p) {
+    char text[64];
+    bool read = false;
+    if (!p->edit)
+        return VA_OK;
+    if (p->edit->kind != VA_SITE_EMBED && p->edit->kind != VA_SITE_RESID)
+        return va_fail(ctx, VA_ERR_USAGE, "an edit at %s: expected embed or resid:N",
+                       va_site_text(p->edit, text));
+    for (int64_t i = 0; i < p->n_sites; i++)
+        read |= va_site_order(&p->sites[i]) >= va_site_order(p->edit);
+    if (!read)
+        return va_fail(ctx, VA_ERR_USAGE, "an edit at %s: no site in use comes after it",
+                       va_site_text(p->edit, text));
+    return VA_OK;
+}
+
+static void build_blocks(const arch_builder *b, const va_arch_build_params *p, values *v,
+                         int64_t n_blocks, int64_t order) {
+    v->resid[0] = edited(b, p, 0, v->resid[0]);
     for (int64_t n = 0; n < n_blocks; n++) {
         arch_block out = {order > 3 * n + 1, VA_NODE_NONE, VA_NODE_NONE, VA_NODE_NONE};
         b->c->arch->block(b, n, v->resid[n], &out);
         v->attn[n] = out.attn;
         v->mlp[n] = out.mlp;
-        v->resid[n + 1] = out.resid;
+        v->resid[n + 1] = out.with_mlp ? edited(b, p, n + 1, out.resid) : out.resid;
     }
 }
 
@@ -296,6 +328,7 @@ va_status va_arch_build(va_ctx *ctx, va_graph *g, const va_arch_config *c,
     int64_t n_blocks = 0, order = 0;
     va_node *lists = NULL;
     arch_builder b = {.g = g, .c = c, .own = c->decoder, .seq_len = p->seq_len};
+    VA_TRY(check_edit(ctx, p));
     VA_TRY_ALLOC(ctx, lists, malloc((size_t)(4 * per_list) * sizeof *lists));
     for (int64_t i = 0; i < 4 * per_list; i++)
         lists[i] = VA_NODE_NONE;
@@ -307,7 +340,7 @@ va_status va_arch_build(va_ctx *ctx, va_graph *g, const va_arch_config *c,
     *ids = va_graph_input(g, "ids", VA_U32, 1, &M);
     VA_TRY(build_ropes(ctx, &b, n_blocks));
     VA_TRY(embed(ctx, &b, n_rows, M, *ids, &v.resid[0]));
-    build_blocks(&b, &v, n_blocks, order);
+    build_blocks(&b, p, &v, n_blocks, order);
     for (int64_t i = 0; i < p->n_sites; i++)
         nodes[i] = value_at(&b, &v, &p->sites[i]);
 done:

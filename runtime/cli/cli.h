@@ -29,6 +29,12 @@
     X(OPT_TO, "--to", NULL, "S", "site that is differentiated, e.g. norm:6@last")                  \
     X(OPT_TOKENS, "--tokens", NULL, "5,17|T", "logits of these tokens only: ids, or a text's")     \
     X(OPT_MODE, "--mode", NULL, "M", "exact (default) or detached")                                \
+    X(OPT_DATA, "--data", NULL, "FILE", "prompts and examples of a relation, YAML")                \
+    X(OPT_LAYER, "--layer", NULL, "N",                                                             \
+      "blocks before the subject is read (default: half of them)")                                 \
+    X(OPT_RANK, "--rank", NULL, "R",                                                               \
+      "rank of the inverse (default: chosen on the training pairs)")                               \
+    X(OPT_BETA, "--beta", NULL, "B", "factor of W (default: chosen on the training pairs)")        \
     X(OPT_MATRIX, "--matrix", NULL, "FILE", "A.npy, A.mtx or A.safetensors:NAME, not a model")     \
     X(OPT_K, "-k", NULL, "K", "number of singular triplets (default 8)")                           \
     X(OPT_METHOD, "--method", NULL, "M", "golub-kahan (default), subspace, power or dense")        \
@@ -112,6 +118,7 @@ va_status va_cli_forward(va_cli *cli);
 va_status va_cli_jacobian(va_cli *cli);
 va_status va_cli_svd(va_cli *cli);
 va_status va_cli_map(va_cli *cli);
+va_status va_cli_relation(va_cli *cli);
 
 // -- options (cli_options.c) ---------------------------------------------------------------------
 

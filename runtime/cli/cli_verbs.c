@@ -66,5 +66,16 @@ const va_verb va_verbs[] = {
      "--depth: the spectrum's numbers for every layer of --to (--to norm:*@last), a table.\n"
      "--out writes safetensors: U, S, V, residuals, spectrum, x, y, Jx, shares; with --depth\n"
      "layers, and each number for every layer."},
+    {"relation", "", "whether a relation is decoded from its subject by an affine map", 0, 0,
+     BIT(MODEL) | BIT(DATA) | BIT(LAYER) | BIT(RANK) | BIT(BETA) | BIT(MODE) | BIT(OUT) |
+         BIT(DEVICE),
+     va_cli_relation,
+     "FILE: prompts: [\"{subject} is a kind of\"], examples: [{subject: A dog, object: animal}, "
+     "...],\n"
+     "n_train, seed. LRE(s) = beta W s + b with W the mean Jacobian over n_train examples of the\n"
+     "last stream at the last token by the subject's (arXiv 2308.09124); the other examples are\n"
+     "the test. Faithful: LRE(s), decoded, says what the model says. Causal: s + W_r^+ (o' - o)\n"
+     "makes it say what it says of the subject of o'. Chance levels stand beside both.\n"
+     "--out writes safetensors: weight [d, d], bias, beta, mean_subject, mean_object, S, U, V."},
 };
 const int va_verb_count = (int)VA_COUNT(va_verbs);

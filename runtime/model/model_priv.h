@@ -50,6 +50,9 @@ struct va_prompt {
     bool derivatives;
     uint32_t modes; // bits 1 << va_mode
     va_node ids;
+    va_node edit;    // input, VA_NODE_NONE: none
+    float *edits;    // [n_seq * seq_len, d], what it is to hold
+    bool edit_stale; // and does not hold yet
     prompt_site *sites;
     int64_t n_sites;
     va_buffer *rows_buffer; // embedding rows in use
@@ -108,8 +111,14 @@ va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *d
 
 // -- prompts --------------------------------------------------------------------------------------
 
+// What a site's "last" layer is in this model; VA_ERR_USAGE outside it.
+va_status model_resolve_site(const va_model *m, va_site *s);
 // A prompt with its graph built and finished, without a device.
 va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **prompt);
+// Edits of zero, when the graph takes any.
+va_status prompt_make_edits(va_prompt *p);
+// Every weight of the graph uploaded and bound but the embedding rows, which are rows.
+va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows);
 // A derivative asked for: sites by number.
 typedef struct prompt_request {
     const int64_t *from;  // [n_from], borrowed

@@ -39,7 +39,7 @@ done:
 va_status va_model_norm_gain(va_model *model, float *gain, bool *centred) {
     va_status st = VA_OK;
     const int64_t d = model->config.d_model;
-    const va_arch_norm norm = va_arch_final_norm(&model->config);
+    const va_arch_norm norm = va_arch_unembed_norm(&model->config);
     const va_tensor expected = va_tensor_make(VA_F32, 1, &d);
     model_source s;
     VA_TRY(model_find_weight(model, norm.weight, &expected, &s));

@@ -162,3 +162,20 @@ va_status model_get_weight(va_model *m, const char *name, const va_tensor *expec
 done:
     return st;
 }
+
+va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows) {
+    va_status st = VA_OK;
+    for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
+        const va_node node = va_graph_weight_at(g, i);
+        const char *name = va_graph_name(g, node);
+        const va_tensor expected = va_graph_tensor(g, node);
+        va_tensor tensor;
+        if (rows && strcmp(name, VA_ARCH_EMBED_ROWS) == 0)
+            tensor = *rows;
+        else
+            VA_TRY(model_get_weight(m, name, &expected, &tensor));
+        VA_TRY(va_graph_bind(g, node, &tensor));
+    }
+done:
+    return st;
+}

@@ -21,7 +21,7 @@ static va_status check_params(const va_model *m, const va_prompt_params *p) {
     return VA_OK;
 }
 
-static va_status resolve_layer(const va_model *m, va_site *s) {
+va_status model_resolve_site(const va_model *m, va_site *s) {
     const int64_t L = m->config.n_layer;
     const bool part = s->kind == VA_SITE_ATTN || s->kind == VA_SITE_MLP;
     char text[64];
@@ -97,7 +97,7 @@ static void want_derivatives(va_prompt *p) {
                     va_graph_want(p->graph, (va_mode)mode, p->sites[i].full, p->sites[j].node);
 }
 
-static va_status build_graph(va_prompt *p) {
+static va_status build_graph(va_prompt *p, const va_site *edit) {
     va_status st = VA_OK;
     va_model *m = p->model;
     va_site *sites;
@@ -106,8 +106,12 @@ static va_status build_graph(va_prompt *p) {
     VA_TRY_ALLOC(m->ctx, nodes, VA_NEW_ARRAY(p->arena, va_node, p->n_sites));
     for (int64_t i = 0; i < p->n_sites; i++)
         sites[i] = p->sites[i].site;
-    const va_arch_build_params build = {
-        .n_seq = p->n_seq, .seq_len = p->seq_len, .sites = sites, .n_sites = p->n_sites};
+    const va_arch_build_params build = {.n_seq = p->n_seq,
+                                        .seq_len = p->seq_len,
+                                        .sites = sites,
+                                        .n_sites = p->n_sites,
+                                        .edit = edit,
+                                        .edit_input = &p->edit};
     VA_TRY_ALLOC(m->ctx, p->graph, va_graph_create(m->ctx));
     VA_TRY(
         va_arch_build(m->ctx, p->graph, &m->config, &build, p->n_seq * p->seq_len, &p->ids, nodes));
@@ -124,7 +128,10 @@ done:
 va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **prompt) {
     va_status st = VA_OK;
     va_prompt *p = NULL;
+    va_site at, *edit = NULL;
     *prompt = NULL;
+    if (params->edit)
+        at = *params->edit, edit = &at;
     VA_TRY(check_params(m, params));
     VA_TRY_ALLOC(m->ctx, p, calloc(1, sizeof *p));
     p->model = m;
@@ -133,14 +140,17 @@ va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **
     p->derivatives = params->derivatives;
     p->modes = params->modes ? params->modes : 1u << VA_EXACT | 1u << VA_DETACHED;
     p->n_sites = params->n_sites;
+    p->edit = VA_NODE_NONE;
     VA_TRY_ALLOC(m->ctx, p->arena, va_arena_create());
     VA_TRY_ALLOC(m->ctx, p->sites, VA_NEW_ARRAY(p->arena, prompt_site, p->n_sites));
     for (int64_t i = 0; i < p->n_sites; i++) {
         p->sites[i].site = params->sites[i];
-        VA_TRY(resolve_layer(m, &p->sites[i].site));
+        VA_TRY(model_resolve_site(m, &p->sites[i].site));
         VA_TRY(resolve_position(m, params, &p->sites[i]));
     }
-    VA_TRY(build_graph(p));
+    if (edit)
+        VA_TRY(model_resolve_site(m, edit));
+    VA_TRY(build_graph(p, edit));
     *prompt = p;
 done:
     if (st != VA_OK)
@@ -222,22 +232,6 @@ done:
     return st;
 }
 
-static va_status bind_weights(va_prompt *p) {
-    va_status st = VA_OK;
-    va_model *m = p->model;
-    for (int64_t i = 0; i < va_graph_weight_count(p->graph); i++) {
-        const va_node node = va_graph_weight_at(p->graph, i);
-        const char *name = va_graph_name(p->graph, node);
-        const va_tensor expected = va_graph_tensor(p->graph, node);
-        va_tensor tensor = p->rows_tensor;
-        if (strcmp(name, VA_ARCH_EMBED_ROWS) != 0)
-            VA_TRY(model_get_weight(m, name, &expected, &tensor));
-        VA_TRY(va_graph_bind(p->graph, node, &tensor));
-    }
-done:
-    return st;
-}
-
 static va_status make_rows(va_prompt *p) {
     va_status st = VA_OK;
     va_model *m = p->model;
@@ -275,9 +269,10 @@ va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_p
     VA_TRY(check_ids(p, params->ids));
     VA_TRY(make_rows(p));
     VA_TRY(va_prompt_set_ids(p, params->ids));
-    VA_TRY(bind_weights(p));
+    VA_TRY(model_bind_weights(model, p->graph, &p->rows_tensor));
     VA_TRY(va_graph_realize(p->graph, model->gpu));
     VA_TRY(number_rows(p));
+    VA_TRY(prompt_make_edits(p));
     *prompt = p;
 done:
     if (st != VA_OK)
@@ -299,10 +294,15 @@ void va_prompt_destroy(va_prompt **prompt) {
 // -- reading --------------------------------------------------------------------------------------
 
 va_status prompt_forward(va_prompt *p) {
+    va_status st = VA_OK;
     if (p->ran)
         return VA_OK;
-    const va_status st = va_graph_forward(p->graph);
-    p->ran = st == VA_OK;
+    if (p->edit_stale)
+        VA_TRY(va_graph_set(p->graph, p->edit, p->edits));
+    p->edit_stale = false;
+    VA_TRY(va_graph_forward(p->graph));
+    p->ran = true;
+done:
     return st;
 }
 

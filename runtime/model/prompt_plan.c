@@ -28,7 +28,19 @@ static int64_t site_bytes(const prompt_site *s, int64_t k) {
     return prompt_padded(va_block_bytes(s->rows, k, s->width));
 }
 
-enum { MAX_WIDTHS = 2 * (16 + 64) };
+enum { MAX_WIDTHS = 2 * (16 + 2 * 64) };
+
+// From w to below k: all up to 16, then the powers of two and the numbers before them, where ops
+// change their ways.
+static int spread_widths(int64_t w, int64_t k, int64_t *width) {
+    int n = 0;
+    for (; w < k; w += w < 16 ? 1 : w) {
+        width[n++] = w;
+        if (w >= 16 && 2 * w - 1 < k)
+            width[n++] = 2 * w - 1;
+    }
+    return n;
+}
 
 // The numbers of vectors that sweeps will have where most have k. Fewer may take more: a product of
 // few rows is summed in parts. A map is applied to any number; a whole matrix ends with what is
@@ -43,10 +55,9 @@ static int sweep_widths(const prompt_request *r, const va_map_plan *plan, int64_
             width[n++] = left;
         return n;
     }
-    for (int64_t w = VA_MAX(r->min_k, 1); w < k; w += w < 16 ? 1 : w)
-        width[n++] = w;
-    for (int64_t w = 1; w < k && k < r->max_k; w += w < 16 ? 1 : w)
-        width[n++] = w; // blocks are cut: what is left of one has any width
+    n += spread_widths(VA_MAX(r->min_k, 1), k, &width[n]);
+    if (k < r->max_k)
+        n += spread_widths(1, k, &width[n]); // blocks are cut: what is left of one has any width
     return n;
 }
 

@@ -89,7 +89,7 @@ static va_json *parse_out(const outcome *o) {
 static void test_help(void **state) {
     (void)state;
     static const char *const verbs[] = {"devices",  "model inspect", "tokenize", "forward",
-                                        "jacobian", "svd",           "map"};
+                                        "jacobian", "svd",           "map",      "relation"};
     const outcome *o = run_ok("--help");
     for (int64_t i = 0; i < VA_COUNT(verbs); i++)
         expect_text("--help", o->out, verbs[i]);

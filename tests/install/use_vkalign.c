@@ -4,6 +4,7 @@
 #include <vkalign/metric.h>
 #include <vkalign/model.h>
 #include <vkalign/probe.h>
+#include <vkalign/relation.h>
 #include <vkalign/report.h>
 #include <vkalign/svd.h>
 
