@@ -2,7 +2,8 @@
 //
 // Pure functions: no state, no files, no device. Where a number would have no meaning (a zero
 // vector, a NaN, one class) there is an error, never a stand-in. Depends on base.h only.
-// p-values are two-sided unless said.
+// p-values are two-sided unless said. The layer's other headers: metric_compare.h (subspaces, CKA,
+// Spearman, agreement) and metric_resample.h (bootstrap, p-values from draws).
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_METRIC_H
 #define VKALIGN_METRIC_H
@@ -33,6 +34,12 @@ double va_metric_cosine_std(int64_t d);
 double va_metric_cosine_mean_abs(int64_t d);
 // The |cosine| that chance reaches with probability alpha, 0 < alpha <= 1.
 va_status va_metric_cosine_critical(va_ctx *ctx, double alpha, int64_t d, double *cosine);
+
+// The power of that test: P(p <= alpha) for the cosine of a fixed unit vector u with shift u + z,
+// z ~ N(0, I), where cos^2 is noncentral beta: a Poisson(shift^2 / 2) mixture over j of
+// Beta(1/2 + j, (d - 1)/2) (Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions 2,
+// 1995, section 30.7). The planted cosine is about shift / sqrt(d + shift^2); |shift| <= 1000.
+va_status va_metric_cosine_power(va_ctx *ctx, double shift, double alpha, int64_t d, double *power);
 
 // Cosines that directions as the activations are spread would have with direction u: each draw is
 // r = sum_i z_i (x_i - mean), z ~ N(0, 1), so r ~ N(0, (n - 1) times their covariance).
@@ -121,6 +128,9 @@ va_status va_metric_auroc(va_ctx *ctx, const double *scores, const bool *labels,
 double va_metric_beta_inc(double a, double b, double x, double y);
 // P(chi-square with 2 half_df degrees of freedom >= x).
 double va_metric_chi2_sf(double x, int64_t half_df);
+// The normal distribution Phi(z), and the z where it reaches p in (0, 1) (else NaN).
+double va_metric_normal_cdf(double z);
+double va_metric_normal_quantile(double p);
 
 #ifdef __cplusplus
 }

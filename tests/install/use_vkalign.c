@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vkalign/experiment.h>
 #include <vkalign/metric.h>
+#include <vkalign/metric_compare.h>
+#include <vkalign/metric_resample.h>
 #include <vkalign/model.h>
 #include <vkalign/probe.h>
 #include <vkalign/relation.h>

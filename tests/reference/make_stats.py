@@ -1,4 +1,5 @@
-"""Write tests/fixtures/stats/stats.json: the cosine null, summaries and histograms.
+"""Write tests/fixtures/stats: the cosine null, summaries and histograms (stats.json), comparisons
+(compare.json, see stats_compare.py) and resampling (resample.json, see stats_resample.py).
 
     python tests/reference/make_stats.py
 
@@ -12,6 +13,8 @@ import math
 import numpy as np
 from scipy import stats
 
+import stats_compare
+import stats_resample
 from fixture_files import fixture_dir, write_json
 
 DIMENSIONS = (2, 3, 10, 160, 2560)
@@ -76,7 +79,7 @@ def benjamini_hochberg(name, p):
 
 
 def main():
-    """Write stats.json."""
+    """Write the three files."""
     rng = np.random.Generator(np.random.PCG64(11))
     random = [round(float(v), 6) for v in rng.uniform(-1, 1, 40)]
     sets = (("published", PUBLISHED), ("one", [0.25]), ("two", [-0.5, 0.125]),
@@ -92,7 +95,10 @@ def main():
                            benjamini_hochberg("ties", [0.01, 0.04, 0.04, 0.04, 0.9, 0.01]),
                            benjamini_hochberg("one", [0.03]),
                            benjamini_hochberg("large", [0.6, 0.9, 1.0])]}
-    write_json(fixture_dir("stats") / "stats.json", out)
+    folder = fixture_dir("stats")
+    write_json(folder / "stats.json", out)
+    write_json(folder / "compare.json", stats_compare.cases())
+    write_json(folder / "resample.json", stats_resample.cases())
 
 
 if __name__ == "__main__":

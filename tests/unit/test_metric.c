@@ -1,45 +1,13 @@
 // test_metric.c: metrics against scipy and scikit-learn, under a true null, with planted
 // directions. libs: va_metric va_io SPDX-License-Identifier: Apache-2.0
-#include "test_support.h"
+#include "stats_case.h"
 
-#include "vkalign/io.h"
 #include "vkalign/metric.h"
-
-#include <math.h>
 
 // scipy's own two routes to the null agree to 1e-9 (tests/reference/make_stats.py).
 static const double NULL_TOLERANCE = 1e-9;
 // A handful of roundings.
 static const double TOLERANCE = 1e-13;
-
-static void assert_near(double got, double expected, double tolerance) {
-    if (!(fabs(got - expected) <= tolerance * fmax(fabs(expected), 1e-300)))
-        fail_msg("expected %.17g, got %.17g", expected, got);
-}
-
-static double number(const va_json *obj, const char *key) {
-    double v = NAN;
-    if (!va_json_as_double(va_json_get(obj, key), &v))
-        fail_msg("no number '%s'", key);
-    return v;
-}
-
-static int64_t numbers(const va_json *obj, const char *key, double *out, int64_t cap) {
-    int64_t n = 0;
-    for (const va_json *v = va_json_first(va_json_get(obj, key)); v; v = va_json_next(v), n++) {
-        assert_true(n < cap);
-        assert_true(va_json_as_double(v, &out[n]));
-    }
-    assert_true(n > 0);
-    return n;
-}
-
-static va_json *load(va_ctx *ctx, const char *name) {
-    char path[VA_TEST_PATH];
-    va_json *root = NULL;
-    assert_ok(ctx, va_json_load(ctx, va_test_fixture(path, name), 0, &root));
-    return root;
-}
 
 static void null_equals_scipy(void **state) {
     (void)state;
