@@ -124,7 +124,8 @@ def refused(folder):
     save(folder, "command", {"weights": torch.ones(2), "x": Command()})
     archive(folder, "os-system", {"data.pkl": b"\x80\x02cos\nsystem\nX\x04\0\0\0true\x85R."})
     save(folder, "whole-model", Classifier())
-    save(folder, "legacy", {"0.weight": torch.ones(2)}, _use_new_zipfile_serialization=False)
+    # Without tensors, which it would name by their addresses.
+    save(folder, "legacy", {"epoch": 12}, _use_new_zipfile_serialization=False)
     buffer = io.BytesIO()
     torch.save({"w": torch.ones(2)}, buffer)
     with zipfile.ZipFile(buffer) as z:
@@ -149,8 +150,8 @@ def directions(folder):
     tensors = {n: torch.from_numpy(frame[i]) for i, n in enumerate(("a", "b.c", "c:d"))}
     save_file({**tensors, "ids": torch.arange(8)}, str(folder / "some.safetensors"))
     torch.save({"Physical": {"vectors": {6: tensors["a"].half(), "6.x": tensors["b.c"]}},
-                "Physical.vectors": [torch.from_numpy(frame), tensors["c:d"]], "n": 3},
-               folder / "some.pt")
+                "Abstract": [torch.from_numpy(frame), tensors["c:d"]],
+                "Abstract.part": tensors["a"], "n": 3}, folder / "nested.pt")
     for name, n_layers, hint in (("control.gguf", 4, "qwen2"), ("odd.gguf", 2, "qwen2")):
         writer = gguf.GGUFWriter(folder / name, "controlvector")
         writer.add_string("controlvector.model_hint", hint)
