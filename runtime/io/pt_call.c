@@ -154,12 +154,18 @@ static va_status call_device(va_pt_machine *m, const va_pt_value *args, va_pt_va
     return VA_OK;
 }
 
-// ("...", "latin1"): the bytes of these characters.
+// What is copied out of a string is short, or a string used a million times would fill the memory.
+enum { MAX_COPY = 64 };
+
+// ("...", "latin1"): the bytes of these characters, as of a number.
 static va_status call_bytes(va_pt_machine *m, const va_pt_value *args, va_pt_value **v) {
     va_status st = VA_OK;
     const char *codec = args->n == 2 ? va_pt_as_string(args->item[1]) : NULL;
     if (!codec || strcmp(codec, "latin1") != 0 || args->item[0]->kind != VA_PT_STRING)
         return va_pt_fail(m, VA_ERR_FORMAT, "expected a string and 'latin1'");
+    if (args->item[0]->n > MAX_COPY)
+        return va_pt_fail(m, VA_ERR_UNSUPPORTED, "bytes from %lld characters, expected at most %d",
+                          (long long)args->item[0]->n, MAX_COPY);
     const char *s = args->item[0]->s;
     char *bytes;
     int64_t n = 0;
@@ -181,7 +187,7 @@ done:
 static va_status call_numpy_type(va_pt_machine *m, const va_pt_value *args, va_pt_value **v) {
     va_status st = VA_OK;
     const char *name = args->n > 0 ? va_pt_as_string(args->item[0]) : NULL;
-    if (!name)
+    if (!name || args->item[0]->n > MAX_COPY)
         return va_pt_fail(m, VA_ERR_FORMAT, "expected the name of a numpy dtype");
     VA_TRY(va_pt_new(m, PT_NUMPY_TYPE, v));
     VA_TRY(va_pt_set_text(m, *v, name, args->item[0]->n));

@@ -1,6 +1,5 @@
-// test_pt_bad.c: PyTorch checkpoints that torch would not write: hostile pickles, damaged archives.
-// libs: va_io
-// SPDX-License-Identifier: Apache-2.0
+// test_pt_bad.c: PyTorch checkpoints that torch would not write: every rule of the pickle broken
+// once. libs: va_io SPDX-License-Identifier: Apache-2.0
 #include "test_support.h"
 
 #include "vkalign/pt.h"
@@ -259,6 +258,25 @@ static void limits(void **state) {
                  open_nested(1 << 21, "", "\x85"));
 }
 
+// A string may be used often, so calls copy no more than a little of it.
+static void long_arguments(void **state) {
+    static const char *const calls[] = {"c_codecs\nencode\n", "cnumpy\ndtype\n"};
+    (void)state;
+    for (int64_t i = 0; i < VA_COUNT(calls); i++) {
+        char text[100];
+        va_strbuf b = {0};
+        memset(text, 'x', sizeof text);
+        va_strbuf_puts(&b, "\x80\2");
+        va_strbuf_puts(&b, calls[i]);
+        va_strbuf_append(&b, "X\x64\0\0\0", 5);
+        va_strbuf_append(&b, text, sizeof text);
+        va_strbuf_append(&b, "X\6\0\0\0latin1\x86R.", 14);
+        assert_int_equal(open_pickle(b.data, b.len), i == 0 ? VA_ERR_UNSUPPORTED : VA_ERR_FORMAT);
+        assert_non_null(strstr(va_error_message(ctx), i == 0 ? "from 100 characters" : "the name"));
+        va_strbuf_free(&b);
+    }
+}
+
 // Lists of the list before, twice: 2^60 paths through 60 values.
 static void many_paths(void **state) {
     (void)state;
@@ -271,158 +289,12 @@ static void many_paths(void **state) {
     va_strbuf_free(&b);
 }
 
-// -- damage ------------------------------------------------------------------------------------
-
-static uint8_t *read_fixture(const char *name, int64_t *size) {
-    char from[VA_TEST_PATH];
-    va_map map = {0};
-    assert_ok(ctx, va_map_open(ctx, va_test_fixture(from, name), &map));
-    uint8_t *copy = malloc((size_t)map.size_bytes);
-    assert_non_null(copy);
-    memcpy(copy, map.data, (size_t)map.size_bytes);
-    *size = map.size_bytes;
-    va_map_close(&map);
-    return copy;
-}
-
-static void check_refusal(va_status st, int64_t number) {
-    if ((st != VA_ERR_FORMAT && st != VA_ERR_UNSUPPORTED) || !*va_error_message(ctx))
-        fail_msg("number %lld: status %d: %s", (long long)number, st, va_error_message(ctx));
-}
-
-// Visits what is below v and reads its tensors; the values below are no more than their way there.
-static void use_value(va_arena *arena, va_pt *pt, const va_pt_value *v, int depth,
-                      int64_t *budget) {
-    int64_t sum = 0;
-    va_file_tensor t;
-    assert_true(depth <= 64);
-    if (--*budget < 0) // the same value may stand in many places
-        return;
-    va_pt_as_string(v);
-    if (va_pt_value_kind(v) == VA_PT_TENSOR) {
-        const va_status st = va_pt_tensor(ctx, arena, pt, v, "t", &t);
-        if (st != VA_OK) {
-            check_refusal(st, -1);
-            return;
-        }
-        assert_int_equal(t.size_bytes, va_dtype_size(t.dtype, t.n_elem));
-        for (int64_t i = 0; i < t.size_bytes; i++)
-            sum += ((const uint8_t *)t.data)[i];
-        assert_true(sum >= 0);
-    }
-    for (int64_t i = 0; i < va_pt_count(v); i++) {
-        const va_pt_value *key = va_pt_key_at(v, i);
-        int64_t number;
-        if (va_pt_as_int(key, &number))
-            assert_ptr_equal(va_pt_get_int(v, number), va_pt_at(v, i));
-        else if (key)
-            assert_ptr_equal(va_pt_get(v, va_pt_as_string(key)), va_pt_at(v, i));
-        use_value(arena, pt, va_pt_at(v, i), depth + 1, budget);
-    }
-}
-
-static va_status use_bytes(const uint8_t *data, int64_t size, int64_t number) {
-    va_pt *pt = NULL;
-    va_arena *arena = va_arena_create();
-    int64_t budget = 10000;
-    write_file(data, size);
-    va_error_clear(ctx);
-    const va_status st = va_pt_open(ctx, path, &pt);
-    if (st == VA_OK)
-        use_value(arena, pt, va_pt_root(pt), 1, &budget);
-    else
-        check_refusal(st, number);
-    va_pt_close(&pt);
-    va_arena_destroy(&arena);
-    return st;
-}
-
-static void truncations(void **state) {
-    (void)state;
-    int64_t size;
-    uint8_t *data = read_fixture("pt/flat.pt", &size);
-    for (int64_t n = 0; n < size; n++)
-        if (use_bytes(data, n, n) == VA_OK)
-            fail_msg("%lld of %lld bytes are read", (long long)n, (long long)size);
-    assert_ok(ctx, use_bytes(data, size, size));
-    free(data);
-}
-
-// All tensors are those of the undamaged file; false when one is refused.
-static bool same_tensors(const va_safetensors *expected) {
-    va_pt *pt = NULL;
-    va_arena *arena = va_arena_create();
-    bool same = va_pt_open(ctx, path, &pt) == VA_OK;
-    for (int64_t i = 0; same && i < va_safetensors_count(expected); i++) {
-        const va_file_tensor *want = va_safetensors_at(expected, i);
-        const va_pt_value *v = va_pt_get(va_pt_root(pt), want->name);
-        va_file_tensor got;
-        if (va_pt_tensor(ctx, arena, pt, v, want->name, &got) != VA_OK) {
-            same = false;
-            break;
-        }
-        assert_int_equal(got.size_bytes, want->size_bytes);
-        assert_memory_equal(got.data, want->data, (size_t)want->size_bytes);
-    }
-    va_pt_close(&pt);
-    va_arena_destroy(&arena);
-    return same;
-}
-
-// A flipped bit is refused, or was none of the tensors'.
-static void flipped_bits(void **state) {
-    (void)state;
-    char name[VA_TEST_PATH];
-    int64_t size, n_refused = 0, n_same = 0;
-    va_safetensors *expected;
-    uint8_t *data = read_fixture("pt/flat.pt", &size);
-    assert_ok(ctx,
-              va_safetensors_open(ctx, va_test_fixture(name, "pt/flat.safetensors"), &expected));
-    for (int64_t i = 0; i < size; i++) {
-        const uint8_t bit = (uint8_t)(1u << i % 8);
-        data[i] ^= bit;
-        write_file(data, size);
-        ++*(same_tensors(expected) ? &n_same : &n_refused);
-        data[i] ^= bit;
-    }
-    assert_true(n_refused > 1000 && n_same > 300); // padding, times
-    va_safetensors_close(&expected);
-    free(data);
-}
-
-// Files without checksums, so that damage to the pickle goes further.
-static void random_damage(void **state) {
-    static const char *const names[] = {"pt/values.pt", "pt/values4.pt", "pt/views.pt",
-                                        "pt/lens.pt"};
-    enum { N_EACH = 1500 };
-    (void)state;
-    int64_t n_read = 0;
-    for (int64_t f = 0; f < VA_COUNT(names); f++) {
-        int64_t size;
-        uint8_t *data = read_fixture(names[f], &size), *copy = malloc((size_t)size);
-        assert_non_null(copy);
-        for (int64_t i = 0; i + 46 < size; i++)
-            if (memcmp(data + i, "PK\1\2", 4) == 0)
-                memset(data + i + 16, 0, 4);
-        for (int64_t k = 0; k < N_EACH; k++) {
-            va_rng rng = va_rng_make(2025, (uint64_t)(f * N_EACH + k));
-            memcpy(copy, data, (size_t)size);
-            const int64_t edits = 1 + va_rng_below(&rng, 4), within = k % 2 ? 2000 : size;
-            for (int64_t e = 0; e < edits; e++) // every other time all of them in the pickle
-                copy[va_rng_below(&rng, (uint32_t)within)] = (uint8_t)va_rng_u32(&rng);
-            n_read += use_bytes(copy, size, f * N_EACH + k) == VA_OK;
-        }
-        free(copy);
-        free(data);
-    }
-    assert_true(n_read > 500 && n_read < 5000);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_pickles), cmocka_unit_test(limits),
-        cmocka_unit_test(many_paths),      cmocka_unit_test(truncations),
-        cmocka_unit_test(flipped_bits),    cmocka_unit_test(random_damage),
+        cmocka_unit_test(hostile_pickles),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(many_paths),
+        cmocka_unit_test(long_arguments),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
