@@ -77,7 +77,10 @@ void va_mlp_mean_gradient(const va_mlp *mlp, const float *X, int64_t n, double *
 va_status va_mlp_direction(va_ctx *ctx, va_arena *arena, const va_mlp *mlp, const float *X,
                            int64_t n, float *direction, double *sigma);
 va_status va_mlp_save(va_ctx *ctx, const char *path, const va_mlp *mlp);
-// Checks names, shapes and finiteness; weights are arena-owned.
+// Reads what va_mlp_save writes, and, by the path's end .pt or .pth, PyTorch checkpoints (pt.h): a
+// state dict with the names above, or the same under model_state_dict. The names may begin with
+// "net.". Checks names, shapes and finiteness, and refuses a file with other entries beside the six
+// (VA_ERR_UNSUPPORTED): it has other layers. Weights are arena-owned.
 va_status va_mlp_load(va_ctx *ctx, va_arena *arena, const char *path, va_mlp *mlp);
 
 #ifdef __cplusplus

@@ -330,6 +330,63 @@ def make_config_gguf():
                                             rope__scaling__factor=("f32", 4.0)), [embd]))
 
 
+# -- pt --------------------------------------------------------------------------------------------
+
+
+def archive(members, zip64=False, root="a/"):
+    """A zip archive of stored members without checksums, so that a fuzzer may change them."""
+    out, directory = b"", b""
+    for name, data in members.items():
+        name, at = (root + name).encode(), len(out)
+        sizes = struct.pack("<IIIHH", 0, len(data), len(data), len(name), 0)
+        out += b"PK\3\4" + bytes(10) + sizes + name + data
+        extra = struct.pack("<HHQ", 1, 8, at) if zip64 else b""
+        sizes = struct.pack("<IIIHH", 0, len(data), len(data), len(name), len(extra))
+        place = struct.pack("<I", 0xFFFFFFFF if zip64 else at)
+        directory += b"PK\1\2" + bytes(12) + sizes + bytes(10) + place + name + extra
+    n, at = len(members), len(out)
+    out += directory
+    if zip64:
+        end_at = len(out)
+        out += b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 0, 45, 0, 0, n, n, len(directory), at)
+        out += b"PK\6\7" + struct.pack("<IQI", 0, end_at, 1)
+    return out + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, n, n, len(directory), at, 0)
+
+
+def word(text):
+    return b"X" + struct.pack("<I", len(text.encode())) + text.encode()
+
+
+def tensor(kind="Float", key="0", n=16, view=b"K\0K\2K\3\x86K\3K\1\x86"):
+    storage = b"(" + word("storage") + f"ctorch\n{kind}Storage\n".encode() + word(key) + word("cpu")
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K" + bytes([n]) + b"tQ" + view
+            + b"\x89ccollections\nOrderedDict\n)RtR")
+
+
+def make_pt():
+    """Whole archives, and pickles that the target puts into one with data/0 of 64 bytes."""
+    state = b"\x80\2ccollections\nOrderedDict\n)Rq\0(" + word("0.weight") + tensor() + word("b") \
+        + tensor(view=b"K\0K\2\x85K\3\x85") + b"u}" + word("_metadata") + b"Nsb."
+    lens = b"\x80\2}q\0(" + word("J") + b"}(K\0" + tensor("Half", n=32) + b"K\1" \
+        + tensor("BFloat16", n=32, view=b"K\1))") + b"u" + word("n_prompts") + b"Kd" \
+        + word("source_layers") + b"](K\0K\1eu."
+    values = b"\x80\4\x95\x20\0\0\0\0\0\0\0](\x8c\1a\x94N\x88\x89M\1\2J\xfe\xff\xff\xff\x8a\3abc" \
+        b"G?\xf0\0\0\0\0\0\0h\0)N\x85NN\x86NNN\x87(NNNNt}K\1Ns\x8c\5torch\x8c\7float32\x93" \
+        b"ctorch\nSize\nK\2\x85\x85Rctorch\ndevice\nh\0\x85R]Nae."
+    numpy = b"\x80\2cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\n" + word("f8") \
+        + b"\x89\x88\x87R(K\3" + word("<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb" \
+        + b"c_codecs\nencode\n" + word("\0\0\0\0\0\0\u00e0?") + word("latin1") + b"\x86R\x86R."
+    parameter = b"\x80\2ctorch._utils\n_rebuild_parameter\n" + tensor("Double", n=8) + b"\x88)\x87R."
+    for name, pickle in (("state", state), ("lens", lens), ("values", values), ("numpy", numpy),
+                         ("parameter", parameter)):
+        write("pt", name, pickle)
+    data = bytes(range(64))
+    write("pt", "archive", archive({"data.pkl": state, "byteorder": b"little", "data/0": data}))
+    write("pt", "archive64", archive({"data.pkl": lens, "version": b"3\n", "data/0": data}, True))
+    write("pt", "paths", b"\x80\2N" + b"q\0h\0\x86" * 60 + b".", "hostile")
+    write("pt", "memo", b"\x80\2Nr\xff\xff\x1f\0.", "hostile")
+
+
 # -- report ----------------------------------------------------------------------------------------
 
 
@@ -392,6 +449,7 @@ def main():
     make_gguf()
     make_config_gguf()
     make_tokenizer_gguf()
+    make_pt()
 
 
 if __name__ == "__main__":

@@ -271,6 +271,56 @@ static void refuses_other_files(void **state) {
                  va_mlp_load(f->ctx, f->arena, "/nowhere.safetensors", &got));
 }
 
+// -- PyTorch checkpoints --------------------------------------------------------------------------
+
+// The classifier of NAME.pt is that of NAME.safetensors, which holds the bare names.
+static void same_classifier(fixture *f, const char *name) {
+    char file[64], path[VA_TEST_PATH];
+    va_mlp got, expected;
+    snprintf(file, sizeof file, "pt/%s.safetensors", name);
+    assert_ok(f->ctx, va_mlp_load(f->ctx, f->arena, va_test_fixture(path, file), &expected));
+    snprintf(file, sizeof file, "pt/%s.pt", name);
+    assert_ok(f->ctx, va_mlp_load(f->ctx, f->arena, va_test_fixture(path, file), &got));
+    assert_int_equal(got.d, 6);
+    assert_int_equal(got.h1, 5);
+    assert_int_equal(got.h2, 3);
+    assert_true(expected.d == 6 && expected.h1 == 5 && expected.h2 == 3);
+    assert_memory_equal(got.W1, expected.W1, 5 * 6 * sizeof(float));
+    assert_memory_equal(got.b1, expected.b1, 5 * sizeof(float));
+    assert_memory_equal(got.W2, expected.W2, 3 * 5 * sizeof(float));
+    assert_memory_equal(got.b2, expected.b2, 3 * sizeof(float));
+    assert_memory_equal(got.W3, expected.W3, 3 * sizeof(float));
+    assert_memory_equal(got.b3, expected.b3, sizeof(float));
+}
+
+static void checkpoints(void **state) {
+    same_classifier(*state, "flat");     // 0.weight, float32
+    same_classifier(*state, "prefixed"); // net.0.weight, float16
+    same_classifier(*state, "nested");   // model_state_dict, net.0.weight, bfloat16
+}
+
+static void refuses_other_checkpoints(void **state) {
+    static const struct {
+        const char *name;
+        va_status code;
+        const char *text;
+    } cases[] = {
+        // Its linear layers are at 0, 3 and 6 too: nothing but the others tells it apart.
+        {"pt/batchnorm.pt", VA_ERR_UNSUPPORTED, "an entry \"1.weight\""},
+        {"pt/two.pt", VA_ERR_UNSUPPORTED, "an entry \"net.0.weight\""},
+        {"pt/wrong-shape.pt", VA_ERR_SHAPE, "3.weight: dimension 1: expected 5, got 6"},
+        {"pt/lens.pt", VA_ERR_FORMAT, "no tensor \"0.weight\""},
+        {"pt/os-system.pt", VA_ERR_UNSUPPORTED, "global os.system is not allowed"},
+    };
+    fixture *f = *state;
+    for (int64_t i = 0; i < VA_COUNT(cases); i++) {
+        char path[VA_TEST_PATH];
+        va_mlp got;
+        assert_error(f->ctx, cases[i].code, cases[i].text,
+                     va_mlp_load(f->ctx, f->arena, va_test_fixture(path, cases[i].name), &got));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -280,6 +330,8 @@ int main(void) {
         TEST(direction_refuses),
         TEST(round_trip),
         TEST(refuses_other_files),
+        TEST(checkpoints),
+        TEST(refuses_other_checkpoints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
