@@ -4,6 +4,7 @@
 #ifndef VKALIGN_ARCH_H
 #define VKALIGN_ARCH_H
 
+#include "vkalign/gguf.h"
 #include "vkalign/graph.h"
 
 #ifdef __cplusplus
@@ -121,6 +122,16 @@ int64_t va_arch_sources(const va_arch_config *config, va_arena *arena, const cha
 int64_t va_arch_source_row(const va_arch_source *s, int64_t r);
 // Whether the weight's rows stand together and in order.
 bool va_arch_source_is_plain(const va_arch_source *s, int64_t n_rows);
+// The norm before the unembedding, with its scale 1/rms or 1/std left out: x (less its mean when
+// centred) times the weight + offset.
+typedef struct va_arch_norm {
+    const char *weight; // in the graph
+    float offset;
+    bool centred;
+} va_arch_norm;
+va_arch_norm va_arch_final_norm(const va_arch_config *config);
+// Whether anything after the embedding adds a constant: biases of projections, of LayerNorm.
+bool va_arch_has_biases(const va_arch_config *config);
 // One line on what differs between blocks ("5 sliding (window 1024) : 1 full attention"), returns
 // buf.
 const char *va_arch_layer_text(const va_arch_config *config, char buf[256]);

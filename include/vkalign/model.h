@@ -17,12 +17,23 @@ typedef struct va_model va_model;
 // Opens a folder: config.json, tokenizer.json (may be absent: then only ids can be run), weights'
 // headers; or a GGUF file, which holds all of these. Opens no device and reads no weight data.
 va_status va_model_open(va_ctx *ctx, const char *path, va_model **model);
+// Every reason why va_model_open or a run would refuse the model, as far as each can be told
+// without the others: configuration, tokenizer, files, weights that are missing or do not fit. n =
+// 0: none.
+typedef struct va_model_fault {
+    va_status status;
+    const char *message; // in arena
+} va_model_fault;
+va_status va_model_survey(va_ctx *ctx, va_arena *arena, const char *path,
+                          const va_model_fault **faults, int64_t *n);
 void va_model_close(va_model **model);
 va_ctx *va_model_ctx(const va_model *model);
 const va_arch_config *va_model_config(const va_model *model);
-va_tokenizer *va_model_tokenizer(va_model *model);      // NULL when there is none
-const char *va_model_dir(const va_model *model);        // the path as opened
-int64_t va_model_param_count(const va_model *model);    // elements of all weights in the files
+va_tokenizer *va_model_tokenizer(va_model *model);   // NULL when there is none
+const char *va_model_dir(const va_model *model);     // the path as opened
+int64_t va_model_param_count(const va_model *model); // elements of all weights in the files
+bool va_model_is_quantised(const va_model *model); // some weights are in blocks: results are of the
+                                                   // dequantised ones
 const char *va_model_dtype_text(const va_model *model); // "BF16", or "BF16+F32"
 
 // Device bytes of the weights that sites up to n_blocks blocks need (norms, and the unembedding
@@ -33,6 +44,16 @@ va_status va_model_buffer_bytes(va_model *model, int64_t n_blocks, bool unembed,
 // SHA-256 over names, shapes, dtypes and bytes of the weights those sites need, and of config.json
 // and tokenizer.json, or of a GGUF file's header.
 va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char hex[65]);
+
+typedef enum va_model_table { VA_TABLE_EMBED, VA_TABLE_UNEMBED } va_model_table;
+typedef va_status (*va_table_rows_fn)(void *user, int64_t first, int64_t count, const float *rows);
+// Every row of a table [V, d] in order, as f32, some 1 MiB at a time out of the files: no device.
+// The embedding is as stored, before any scaling; a tied unembedding is the same table. NaN and
+// infinity are VA_ERR_NUMERIC. Stops at va_interrupt.
+va_status va_model_table_rows(va_model *model, va_model_table table, va_table_rows_fn fn,
+                              void *user);
+// gain [d] of the final norm, 1 + w for Gemma; *centred: whether it takes the mean away first.
+va_status va_model_norm_gain(va_model *model, float *gain, bool *centred);
 
 // Sets the device; before the first prompt. gpu is borrowed.
 va_status va_model_attach(va_model *model, va_gpu *gpu);
@@ -79,6 +100,10 @@ va_status va_prompt_plan(va_model *model, const va_prompt_params *params, va_gra
 
 // Rows and width of a site at its position: [rows, width] per sequence.
 void va_prompt_site_shape(const va_prompt *prompt, int64_t site, int64_t *rows, int64_t *width);
+va_model *va_prompt_model(const va_prompt *prompt);
+// The site with its layer's number, and the tokens that it takes: [first, first + count), for @mean
+// those that the mean is of.
+va_site va_prompt_site(const va_prompt *prompt, int64_t site, int64_t *first, int64_t *count);
 // The site's value, [n_seq, rows, width] f32; runs forward when needed; waits. Non-finite values
 // are VA_ERR_NUMERIC.
 va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data);

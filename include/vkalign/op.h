@@ -51,6 +51,8 @@ typedef enum va_act {
 // softcap    x -> softcap * tanh(x / softcap)
 // select     x [N*T, ...] -> [N*count, ...]: rows first..first+count-1 of each sequence, or their
 //            mean [N, ...] with mean = true
+// gated      x [M, d], W_gate [F, d], W_up [F, d] f32|bf16|f16 or quantised -> [M, F]:
+//            act(x W_gate') * (x W_up'), as the glu of two linears in one
 // X(enum, symbol of the va_op)
 #define VA_OP_LIST(X)                                                                              \
     X(VA_OP_EMBED, embed)                                                                          \
@@ -63,7 +65,8 @@ typedef enum va_act {
     X(VA_OP_ADD, add)                                                                              \
     X(VA_OP_SCALE, scale)                                                                          \
     X(VA_OP_SOFTCAP, softcap)                                                                      \
-    X(VA_OP_SELECT, select)
+    X(VA_OP_SELECT, select)                                                                        \
+    X(VA_OP_GATED, gated)
 
 typedef enum va_op_id {
 #define VA_X(id, symbol) id,
@@ -81,7 +84,7 @@ typedef struct va_op_attr {
     float scale;          // attention: on q.k
     float softcap;        // attention (0 = none), softcap
     int64_t window;       // attention; 0 = whole prefix
-    va_act act;           // glu
+    va_act act;           // glu, gated
     float factor;         // scale
     int64_t first, count; // select
     bool mean;            // select
@@ -113,8 +116,8 @@ typedef struct va_op_call {
 
 // What a row of the output depends on.
 typedef enum va_row_flow {
-    VA_ROWS_WHOLE,  // all rows of all inputs
-    VA_ROWS_SAME,   // the same row of the inputs in row_in: these and y may be cut to some rows
+    VA_ROWS_WHOLE, // all rows of all inputs
+    VA_ROWS_SAME,  // the same row of the inputs in row_in: these, y and aux may be cut to some rows
     VA_ROWS_SELECT, // rows attr.first..first+count-1 of input 0, within sequences of seq_len
     VA_ROWS_CAUSAL  // the same row of input 0, and that row and earlier ones of the other inputs
 } va_row_flow;

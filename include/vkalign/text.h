@@ -3,7 +3,7 @@
 #ifndef VKALIGN_TEXT_H
 #define VKALIGN_TEXT_H
 
-#include "vkalign/io.h"
+#include "vkalign/gguf.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -28,12 +28,15 @@ va_node arch_add(const arch_builder *b, int64_t n, const char *what, va_node x, 
     return op(b, n, what, VA_OP_ADD, (va_op_attr){0}, x, y, VA_NODE_NONE);
 }
 
+static float norm_offset(const va_arch_config *c) {
+    return c->is_gguf ? 0 : (float)c->decoder->norm_offset; // GGUF stores 1 + w
+}
+
 // The family's norm with weights given.
 static va_node norm_of(const arch_builder *b, int64_t n, const char *what, va_node x, va_node w,
                        va_node bias) {
     const va_arch_decoder *own = b->own;
-    const float offset = b->c->is_gguf ? 0 : (float)own->norm_offset; // GGUF stores 1 + w
-    const va_op_attr attr = {.eps = (float)own->eps, .weight_offset = offset};
+    const va_op_attr attr = {.eps = (float)own->eps, .weight_offset = norm_offset(b->c)};
     return op(b, n, what, own->layer_norm ? VA_OP_LAYERNORM : VA_OP_RMSNORM, attr, x, w, bias);
 }
 
@@ -87,14 +90,23 @@ va_node arch_attention(const arch_builder *b, int64_t n, va_node x) {
     return linear(b, n, "self_attn.o_proj", y, d, H * D, 0, own->out_bias);  // [M, d]
 }
 
-va_node arch_gated_mlp(const arch_builder *b, int64_t n, va_node x) {
+// act(x W_gate') * (x W_up') [M, F]: one op, but where there are biases.
+static va_node gated(const arch_builder *b, int64_t n, va_node x) {
     const int64_t d = b->c->d_model, F = b->c->d_ff;
-    const bool bias = b->own->mlp_bias;
-    const va_node gate = linear(b, n, "mlp.gate_proj", x, F, d, 0, bias); // [M, F]
-    const va_node up = linear(b, n, "mlp.up_proj", x, F, d, 0, bias);     // [M, F]
     const va_op_attr attr = {.act = b->own->act};
-    const va_node y = op(b, n, "mlp.act", VA_OP_GLU, attr, gate, up, VA_NODE_NONE);
-    return linear(b, n, "mlp.down_proj", y, d, F, 0, bias); // [M, d]
+    if (b->own->mlp_bias) {
+        const va_node gate = linear(b, n, "mlp.gate_proj", x, F, d, 0, true);
+        const va_node up = linear(b, n, "mlp.up_proj", x, F, d, 0, true);
+        return op(b, n, "mlp.act", VA_OP_GLU, attr, gate, up, VA_NODE_NONE);
+    }
+    const va_node w_gate = weight(b, n, "mlp.gate_proj.weight", F, d);
+    const va_node w_up = weight(b, n, "mlp.up_proj.weight", F, d);
+    return op(b, n, "mlp.gated", VA_OP_GATED, attr, x, w_gate, w_up);
+}
+
+va_node arch_gated_mlp(const arch_builder *b, int64_t n, va_node x) {
+    const va_node y = gated(b, n, x);
+    return linear(b, n, "mlp.down_proj", y, b->c->d_model, b->c->d_ff, 0, b->own->mlp_bias);
 }
 
 // act(x) = x * factor(x)
@@ -184,9 +196,20 @@ done:
     return st;
 }
 
+#define FINAL_NORM "model.norm.weight"
+
+va_arch_norm va_arch_final_norm(const va_arch_config *c) {
+    return (va_arch_norm){FINAL_NORM, norm_offset(c), c->decoder->layer_norm};
+}
+
+bool va_arch_has_biases(const va_arch_config *c) {
+    const va_arch_decoder *own = c->decoder;
+    return own->layer_norm || own->qkv_bias || own->out_bias || own->mlp_bias;
+}
+
 static va_node final_norm(const arch_builder *b, int64_t n, va_node h) {
     const int64_t d = b->c->d_model;
-    const va_node w = va_graph_weight(b->g, "model.norm.weight", d, 0);
+    const va_node w = va_graph_weight(b->g, FINAL_NORM, d, 0);
     const va_node bias =
         b->own->layer_norm ? va_graph_weight(b->g, "model.norm.bias", d, 0) : VA_NODE_NONE;
     return norm_of(b, n, "final_norm", h, w, bias);

@@ -1,295 +1,285 @@
 // GGUF metadata as the config.json of the same model: every key of the architecture is translated,
 // known to change nothing, or refused by name. What GGUF does not say and its readers know by heart
-// (Gemma's score scales by model size, Gemma 3's pattern of windows) is filled in here.
+// (Gemma's score scales by model size, periods of windows) is filled in here. The keys and what
+// absent ones mean are llama.cpp's.
 // SPDX-License-Identifier: Apache-2.0
-#include "arch_priv.h"
+#include "arch_gguf.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-typedef struct gguf_family {
-    const char *arch, *model_type;
-    const char *layers, *width, *heads, *ff, *context, *theta, *eps; // keys of config.json
-} gguf_family;
 
 #define LLAMA_KEYS                                                                                 \
     "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size",                \
         "max_position_embeddings", "rope_theta", "rms_norm_eps"
-static const gguf_family gguf_families[] = {
-    {"llama", "llama", LLAMA_KEYS},
-    {"qwen2", "qwen2", LLAMA_KEYS},
-    {"qwen3", "qwen3", LLAMA_KEYS},
-    {"phi3", "phi3", LLAMA_KEYS},
-    {"olmo2", "olmo2", LLAMA_KEYS},
-    {"gemma2", "gemma2", LLAMA_KEYS},
-    {"gemma3", "gemma3_text", LLAMA_KEYS},
-    {"smollm3", "smollm3", LLAMA_KEYS},
+static const arch_gguf_family gguf_families[] = {
+    {"llama", "llama", LLAMA_KEYS, ARCH_GGUF_NO_WINDOWS, 0, 0},
+    {"qwen2", "qwen2", LLAMA_KEYS, ARCH_GGUF_NO_WINDOWS, 0, 0},
+    {"qwen3", "qwen3", LLAMA_KEYS, ARCH_GGUF_NO_WINDOWS, 0, 0},
+    {"phi3", "phi3", LLAMA_KEYS, ARCH_GGUF_ALL_LAYERS, 0, 0},
+    {"olmo2", "olmo2", LLAMA_KEYS, ARCH_GGUF_BY_PERIOD, 4, 0},
+    {"gemma2", "gemma2", LLAMA_KEYS, ARCH_GGUF_BY_PERIOD, 2, 4096},
+    {"gemma3", "gemma3_text", LLAMA_KEYS, ARCH_GGUF_BY_PERIOD, 6, 0},
+    {"smollm3", "smollm3", LLAMA_KEYS, ARCH_GGUF_NO_WINDOWS, 0, 0},
     {"gpt2", "gpt2", "n_layer", "n_embd", "n_head", "n_inner", "n_positions", NULL,
-     "layer_norm_epsilon"},
+     "layer_norm_epsilon", ARCH_GGUF_NO_WINDOWS, 0, 0},
     {"gptneox", "gpt_neox", "num_hidden_layers", "hidden_size", "num_attention_heads",
-     "intermediate_size", "max_position_embeddings", "rotary_emb_base", "layer_norm_eps"},
+     "intermediate_size", "max_position_embeddings", "rotary_emb_base", "layer_norm_eps",
+     ARCH_GGUF_NO_WINDOWS, 0, 0},
 };
 
-enum { MAX_KEYS = 48 };
+// -- reading --------------------------------------------------------------------------------------
 
-typedef struct gguf_reader {
-    va_ctx *ctx;
-    const char *path;
-    const va_gguf *g;
-    const gguf_family *family;
-    va_json *out;
-    char read[MAX_KEYS][96]; // keys asked for so far
-    int n_read;
-    int64_t layers, width, heads, head_width;
-} gguf_reader;
+bool arch_gguf_is(const arch_gguf_reader *r, const char *arch) {
+    return strcmp(r->family->arch, arch) == 0;
+}
 
-// The value of ARCH.key, NULL when absent; marks it as read.
-static const va_gguf_value *take(gguf_reader *r, const char *key) {
-    char full[96];
+bool arch_gguf_has_tensor(const arch_gguf_reader *r, const char *name) {
+    return va_gguf_find(r->g, name) != NULL;
+}
+
+const va_gguf_value *arch_gguf_take(arch_gguf_reader *r, const char *key) {
+    char full[ARCH_GGUF_KEY_SIZE];
     snprintf(full, sizeof full, "%s.%s", r->family->arch, key);
-    if (r->n_read < MAX_KEYS)
+    if (r->n_read < ARCH_GGUF_MAX_KEYS)
         memcpy(r->read[r->n_read++], full, sizeof full);
     return va_gguf_get(r->g, full);
 }
 
-static va_status wrong(gguf_reader *r, const char *key, const char *expected,
-                       const va_gguf_value *v) {
-    return va_fail(r->ctx, v ? VA_ERR_UNSUPPORTED : VA_ERR_FORMAT, "%s: %s.%s: expected %s, got %s",
-                   r->path, r->family->arch, key, expected, va_gguf_type_text(v));
+// A scalar as it stands, of other values the type.
+static const char *value_text(const va_gguf_value *v, char buf[64]) {
+    int64_t i;
+    double x;
+    bool on;
+    if (va_gguf_as_int(v, &i))
+        snprintf(buf, 64, "%" PRId64, i);
+    else if (va_gguf_as_double(v, &x))
+        snprintf(buf, 64, "%g", x);
+    else if (va_gguf_as_bool(v, &on))
+        snprintf(buf, 64, "%s", on ? "true" : "false");
+    else if (va_gguf_as_string(v))
+        snprintf(buf, 64, "'%.60s'", va_gguf_as_string(v));
+    else
+        snprintf(buf, 64, "%s", va_gguf_type_text(v));
+    return buf;
 }
 
-// *out stays when the key is absent and not required.
-static va_status take_int(gguf_reader *r, const char *key, bool required, int64_t *out) {
-    const va_gguf_value *v = take(r, key);
-    if ((!v && !required) || va_gguf_as_int(v, out))
+static va_status fail_key(arch_gguf_reader *r, va_status code, const char *key,
+                          const char *expected) {
+    char full[ARCH_GGUF_KEY_SIZE], got[64];
+    snprintf(full, sizeof full, "%s.%s", r->family->arch, key);
+    return va_fail(r->ctx, code, "%s: %s: expected %s, got %s", r->path, full, expected,
+                   value_text(va_gguf_get(r->g, full), got));
+}
+
+va_status arch_gguf_wrong(arch_gguf_reader *r, const char *key, const char *expected) {
+    return fail_key(r, VA_ERR_FORMAT, key, expected);
+}
+
+va_status arch_gguf_unsupported(arch_gguf_reader *r, const char *key, const char *expected) {
+    return fail_key(r, VA_ERR_UNSUPPORTED, key, expected);
+}
+
+va_status arch_gguf_int(arch_gguf_reader *r, const char *key, bool required, int64_t min,
+                        int64_t max, int64_t *out) {
+    const va_gguf_value *v = arch_gguf_take(r, key);
+    int64_t got;
+    char expected[96];
+    if (!v && !required)
         return VA_OK;
-    return wrong(r, key, "an integer", v);
+    snprintf(expected, sizeof expected, "an integer from %" PRId64 " to %" PRId64, min, max);
+    if (!va_gguf_as_int(v, &got) || got < min || got > max)
+        return arch_gguf_wrong(r, key, expected);
+    *out = got;
+    return VA_OK;
 }
 
-static va_status take_double(gguf_reader *r, const char *key, bool required, double *out) {
-    const va_gguf_value *v = take(r, key);
-    if ((!v && !required) || va_gguf_as_double(v, out))
+va_status arch_gguf_positive(arch_gguf_reader *r, const char *key, bool required, double *out) {
+    const va_gguf_value *v = arch_gguf_take(r, key);
+    double got;
+    if (!v && !required)
         return VA_OK;
-    return wrong(r, key, "a number", v);
-}
-
-static bool has_tensor(const gguf_reader *r, const char *name) {
-    return va_gguf_find(r->g, name) != NULL;
+    if (!va_gguf_as_double(v, &got) || got <= 0)
+        return arch_gguf_wrong(r, key, "a number above 0");
+    *out = got;
+    return VA_OK;
 }
 
 // -- sizes ----------------------------------------------------------------------------------------
 
-static va_status translate_sizes(gguf_reader *r) {
+enum { MOST_LAYERS = 4096, MOST_HEADS = 65536, WIDEST = 1 << 24 };
+
+static va_status translate_sizes(arch_gguf_reader *r) {
     va_status st = VA_OK;
-    const gguf_family *f = r->family;
+    const arch_gguf_family *f = r->family;
     const va_file_tensor *embd = va_gguf_find(r->g, "token_embd.weight");
-    int64_t ff = 0, context = 0, groups = 0, bos;
+    int64_t ff = 0, context = 0, bos;
     double eps = 0;
     const char *eps_key =
         strstr(f->eps, "rms") ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
-    VA_TRY(take_int(r, "block_count", true, &r->layers));
-    VA_TRY(take_int(r, "embedding_length", true, &r->width));
-    VA_TRY(take_int(r, "attention.head_count", true, &r->heads));
-    VA_TRY(take_int(r, "feed_forward_length", true, &ff));
-    VA_TRY(take_int(r, "context_length", true, &context));
-    VA_TRY(take_int(r, "attention.head_count_kv", false, &groups));
-    VA_TRY(take_double(r, eps_key, true, &eps));
-    take(r, "vocab_size"); // the embedding table says it
+    VA_TRY(arch_gguf_int(r, "block_count", true, 1, MOST_LAYERS, &r->layers));
+    VA_TRY(arch_gguf_int(r, "embedding_length", true, 1, WIDEST, &r->width));
+    VA_TRY(arch_gguf_int(r, "feed_forward_length", true, 1, WIDEST, &ff));
+    VA_TRY(arch_gguf_int(r, "context_length", true, 1, INT32_MAX, &context));
+    VA_TRY(arch_gguf_positive(r, eps_key, true, &eps));
+    arch_gguf_take(r, "vocab_size"); // the embedding table says it
+    if (!embd || embd->n_dim != 2)
+        return va_fail(r->ctx, VA_ERR_FORMAT, "%s: tensor token_embd.weight: expected a matrix",
+                       r->path);
+    va_json_add_int(r->out, "vocab_size", embd->shape[0]);
     va_json_add_int(r->out, f->layers, r->layers);
     va_json_add_int(r->out, f->width, r->width);
-    va_json_add_int(r->out, f->heads, r->heads);
     va_json_add_int(r->out, f->ff, ff);
     va_json_add_int(r->out, f->context, context);
     va_json_add_double(r->out, f->eps, eps);
-    const bool grouped = strcmp(f->eps, "rms_norm_eps") == 0; // others have no such key
-    if (grouped && groups > 0)
-        va_json_add_int(r->out, "num_key_value_heads", groups);
-    else if (groups > 0 && groups != r->heads)
-        return wrong(r, "attention.head_count_kv", "as many as attention.head_count",
-                     take(r, "attention.head_count_kv"));
-    if (embd && embd->n_dim == 2)
-        va_json_add_int(r->out, "vocab_size", embd->shape[0]);
     if (va_gguf_as_int(va_gguf_get(r->g, "tokenizer.ggml.bos_token_id"), &bos))
         va_json_add_int(r->out, "bos_token_id", bos);
 done:
     return st;
 }
 
-static va_status translate_heads(gguf_reader *r) {
+// A head is as wide as the stream over their number, and has keys of its own, unless said
+// otherwise.
+static va_status translate_heads(arch_gguf_reader *r) {
     va_status st = VA_OK;
-    int64_t key = 0, value = 0;
-    VA_TRY(take_int(r, "attention.key_length", false, &key));
-    value = key;
-    VA_TRY(take_int(r, "attention.value_length", false, &value));
-    if (value != key)
-        return wrong(r, "attention.value_length", "the same as attention.key_length",
-                     take(r, "attention.value_length"));
-    if (key > 0)
-        va_json_add_int(r->out, "head_dim", key);
-    r->head_width = key > 0 ? key : r->heads > 0 ? r->width / r->heads : 0;
+    const bool grouped = strcmp(r->family->eps, "rms_norm_eps") == 0; // others have no such key
+    int64_t groups, value;
+    VA_TRY(arch_gguf_int(r, "attention.head_count", true, 1, MOST_HEADS, &r->heads));
+    groups = r->heads;
+    VA_TRY(arch_gguf_int(r, "attention.head_count_kv", false, 1, MOST_HEADS, &groups));
+    VA_TRY(arch_gguf_int(r, "attention.key_length", false, 1, MOST_HEADS, &r->head_width));
+    if (r->head_width == 0 && r->width % r->heads != 0)
+        return arch_gguf_wrong(r, "attention.head_count",
+                               "a divisor of embedding_length, as there is no "
+                               "attention.key_length");
+    if (r->head_width == 0)
+        r->head_width = r->width / r->heads;
+    value = r->head_width;
+    VA_TRY(arch_gguf_int(r, "attention.value_length", false, 1, MOST_HEADS, &value));
+    if (value != r->head_width)
+        return arch_gguf_unsupported(r, "attention.value_length", "the width of the keys");
+    if (!grouped && groups != r->heads)
+        return arch_gguf_unsupported(r, "attention.head_count_kv", "as in attention.head_count");
+    if (!grouped && r->head_width * r->heads != r->width)
+        return arch_gguf_unsupported(r, "attention.key_length", "embedding_length over heads");
+    va_json_add_int(r->out, r->family->heads, r->heads);
+    if (grouped) {
+        va_json_add_int(r->out, "num_key_value_heads", groups);
+        va_json_add_int(r->out, "head_dim", r->head_width);
+    }
 done:
     return st;
 }
 
-// -- rotary position embeddings -------------------------------------------------------------------
+// -- windows --------------------------------------------------------------------------------------
 
-static va_status add_factors(gguf_reader *r, va_json *to, const char *key, const char *tensor) {
-    enum { MAX_FACTORS = 65536 }; // heads are no wider
-    const va_file_tensor *t = va_gguf_find(r->g, tensor);
-    va_json *list = va_json_add_array(to, key);
-    if (!t || t->dtype != VA_F32 || t->n_dim != 1 || t->n_elem > MAX_FACTORS)
-        return va_fail(r->ctx, VA_ERR_FORMAT, "%s: tensor %s: expected a vector of at most %d F32",
-                       r->path, tensor, MAX_FACTORS);
-    for (int64_t i = 0; i < t->n_elem; i++) {
-        float factor;
-        memcpy(&factor, (const char *)t->data + 4 * i, sizeof factor);
-        va_json_add_double(list, NULL, (double)factor);
+// Which layers have windows: all but every period-th, or a list with something other than 0 or
+// false for each that has.
+static va_status add_layer_types(arch_gguf_reader *r) {
+    static const char key[] = "attention.sliding_window_pattern";
+    const va_gguf_value *v = arch_gguf_take(r, key);
+    const bool list = va_gguf_value_kind(v) == VA_GGUF_ARRAY;
+    int64_t period = r->family->period;
+    if (v && !list && (!va_gguf_as_int(v, &period) || period < 0))
+        return arch_gguf_wrong(r, key, "a period, or a list");
+    if (list && va_gguf_length(v) != r->layers)
+        return va_fail(r->ctx, VA_ERR_FORMAT,
+                       "%s: %s.%s: expected one for each of %lld blocks, got %lld", r->path,
+                       r->family->arch, key, (long long)r->layers, (long long)va_gguf_length(v));
+    va_json *types = va_json_add_array(r->out, "layer_types");
+    for (int64_t n = 0; n < r->layers; n++) {
+        bool slides = period == 0 || n % period < period - 1;
+        int64_t number = 0;
+        if (list && !va_gguf_bool_at(v, n, &slides)) {
+            if (!va_gguf_int_at(v, n, &number))
+                return arch_gguf_wrong(r, key, "a list of integers or booleans");
+            slides = number != 0;
+        }
+        va_json_add_string(types, NULL,
+                           slides && r->window ? "sliding_attention" : "full_attention");
     }
     return VA_OK;
 }
 
-// Factors of frequencies stand in tensors: Llama 3's for all lengths, LongRoPE's for two.
-static va_status translate_factors(gguf_reader *r, double attn_factor, double original) {
+static va_status translate_windows(arch_gguf_reader *r) {
     va_status st = VA_OK;
-    const bool one = has_tensor(r, "rope_freqs.weight");
-    if (!one && !has_tensor(r, "rope_factors_short.weight"))
+    const arch_gguf_family *f = r->family;
+    if (f->windows == ARCH_GGUF_NO_WINDOWS)
         return VA_OK;
-    va_json *s = va_json_add_object(r->out, "rope_scaling");
-    va_json_add_string(s, "rope_type", "longrope");
-    va_json_add_double(s, "attention_factor", attn_factor);
-    VA_TRY(
-        add_factors(r, s, "short_factor", one ? "rope_freqs.weight" : "rope_factors_short.weight"));
-    VA_TRY(
-        add_factors(r, s, "long_factor", one ? "rope_freqs.weight" : "rope_factors_long.weight"));
-    if (original > 0 && strcmp(r->family->arch, "phi3") == 0)
-        va_json_add_double(r->out, "original_max_position_embeddings", original);
-done:
-    return st;
-}
-
-static va_status translate_scaling(gguf_reader *r) {
-    va_status st = VA_OK;
-    const va_gguf_value *v = take(r, "rope.scaling.type");
-    const char *type = v ? va_gguf_as_string(v) : "none";
-    double factor = 0, original = 0, attn = 1, beta_fast = 0, beta_slow = 0;
-    VA_TRY(take_double(r, "rope.scaling.factor", false, &factor));
-    VA_TRY(take_double(r, "rope.scaling.original_context_length", false, &original));
-    VA_TRY(take_double(r, "rope.scaling.attn_factor", false, &attn));
-    VA_TRY(take_double(r, "rope.scaling.yarn_beta_fast", false, &beta_fast));
-    VA_TRY(take_double(r, "rope.scaling.yarn_beta_slow", false, &beta_slow));
-    take(r, "rope.scaling.finetuned");
-    const bool linear = type && strcmp(type, "linear") == 0,
-               yarn = type && strcmp(type, "yarn") == 0;
-    if (!type || (!linear && !yarn && strcmp(type, "none") != 0 && strcmp(type, "longrope") != 0))
-        return wrong(r, "rope.scaling.type", "none, linear, yarn or longrope", v);
-    if (!linear && !yarn)
-        return translate_factors(r, attn, original);
-    if (attn != 1)
-        return wrong(r, "rope.scaling.attn_factor", "1 with linear or yarn scaling", v);
-    va_json *s = va_json_add_object(r->out, "rope_scaling");
-    va_json_add_string(s, "rope_type", type);
-    va_json_add_double(s, "factor", factor);
-    if (yarn && original > 0)
-        va_json_add_double(s, "original_max_position_embeddings", original);
-    va_json_add_double(s, "beta_fast", beta_fast);
-    va_json_add_double(s, "beta_slow", beta_slow);
-done:
-    return st;
-}
-
-static va_status translate_rope(gguf_reader *r) {
-    va_status st = VA_OK;
-    double theta = 1e4, local = 1e4;
-    int64_t rotating = 0;
-    VA_TRY(take_double(r, "rope.freq_base", false, &theta));
-    VA_TRY(take_int(r, "rope.dimension_count", false, &rotating));
-    if (!r->family->theta)
-        return VA_OK;
-    va_json_add_double(r->out, r->family->theta, theta);
-    const bool pct = strcmp(r->family->arch, "gptneox") == 0;
-    // A little more, so that the product with the head's width is never a hair below.
-    const double part = ((double)rotating + 1e-9) / (double)VA_MAX(r->head_width, 1);
-    if (rotating > 0 && (pct || rotating != r->head_width))
-        va_json_add_double(r->out, pct ? "rotary_pct" : "partial_rotary_factor", part);
-    if (strcmp(r->family->arch, "gemma3") == 0) {
-        VA_TRY(take_double(r, "rope.freq_base_swa", false, &local));
-        va_json_add_double(r->out, "rope_local_base_freq", local);
-    }
-    VA_TRY(translate_scaling(r));
+    r->window = f->window;
+    VA_TRY(arch_gguf_int(r, "attention.sliding_window", false, f->window ? 1 : 0, INT32_MAX,
+                         &r->window));
+    if (r->window > 0)
+        va_json_add_int(r->out, "sliding_window", r->window);
+    if (f->windows == ARCH_GGUF_BY_PERIOD && (r->window || !arch_gguf_is(r, "olmo2")))
+        VA_TRY(add_layer_types(r));
 done:
     return st;
 }
 
 // -- the rest -------------------------------------------------------------------------------------
 
-// Windows as numbers or, newer, a list with a number for each layer: not 0 = with a window.
-static va_status translate_windows(gguf_reader *r) {
-    va_status st = VA_OK;
-    int64_t window = 0, pattern = 0;
-    const va_gguf_value *v;
-    VA_TRY(take_int(r, "attention.sliding_window", false, &window));
-    if (window > 0)
-        va_json_add_int(r->out, "sliding_window", window);
-    v = take(r, "attention.sliding_window_pattern");
-    if (va_gguf_as_int(v, &pattern)) {
-        va_json_add_int(r->out, "sliding_window_pattern", pattern);
-    } else if (v) {
-        if (va_gguf_length(v) > r->layers)
-            return wrong(r, "attention.sliding_window_pattern", "one for each layer", v);
-        va_json *list = va_json_add_array(r->out, "layer_types");
-        for (int64_t n = 0; n < va_gguf_length(v); n++) {
-            bool sliding = false;
-            if (!va_gguf_bool_at(v, n, &sliding) && !va_gguf_int_at(v, n, &pattern))
-                return wrong(r, "attention.sliding_window_pattern", "numbers or booleans", v);
-            va_json_add_string(list, NULL,
-                               sliding || pattern ? "sliding_attention" : "full_attention");
-        }
-    }
-done:
-    return st;
-}
-
 // Of one size of Gemma 2 and one of Gemma 3 scores are scaled by another width than the head's.
-static void translate_gemma(gguf_reader *r) {
-    const bool second = strcmp(r->family->arch, "gemma2") == 0;
-    if (!second && strcmp(r->family->arch, "gemma3") != 0)
-        return;
-    const bool is_27b = r->layers == (second ? 46 : 62);
-    va_json_add_int(r->out, "query_pre_attn_scalar",
-                    is_27b && r->heads > 0 ? r->width / r->heads : r->head_width);
-}
-
-static va_status translate_rest(gguf_reader *r) {
-    static const char *const softcaps[] = {"attn_logit_softcapping", "final_logit_softcapping"};
+static va_status translate_gemma(arch_gguf_reader *r) {
+    static const char *const caps[] = {"attn_logit_softcapping", "final_logit_softcapping"};
     va_status st = VA_OK;
-    bool on;
-    for (int64_t i = 0; i < VA_COUNT(softcaps); i++) {
+    const bool second = arch_gguf_is(r, "gemma2");
+    if (!second && !arch_gguf_is(r, "gemma3"))
+        return VA_OK;
+    for (int64_t i = second ? 0 : 1; i < VA_COUNT(caps); i++) {
         double cap = 0;
-        VA_TRY(take_double(r, softcaps[i], false, &cap));
+        VA_TRY(arch_gguf_positive(r, caps[i], false, &cap));
         if (cap > 0)
-            va_json_add_double(r->out, softcaps[i], cap);
+            va_json_add_double(r->out, caps[i], cap);
     }
-    const va_gguf_value *v = take(r, "use_parallel_residual");
-    if (va_gguf_as_bool(v, &on))
-        va_json_add_bool(r->out, "use_parallel_residual", on);
-    v = take(r, "attention.causal");
-    if (va_gguf_as_bool(v, &on) && !on)
-        return wrong(r, "attention.causal", "true", v);
-    take(r, "tensor_data_layout");
-    translate_gemma(r);
-    va_json_add_bool(r->out, "tie_word_embeddings", !has_tensor(r, "output.weight"));
-    // Biases are there or not; families that always or never have them have no such keys.
-    const bool may =
-        strcmp(r->family->arch, "llama") == 0 || strcmp(r->family->arch, "smollm3") == 0;
-    if (has_tensor(r, "blk.0.attn_q.bias") && strcmp(r->family->arch, "qwen2") != 0)
-        va_json_add_bool(r->out, "attention_bias", true);
-    if (has_tensor(r, "blk.0.ffn_up.bias") && may)
-        va_json_add_bool(r->out, "mlp_bias", true);
+    const bool is_27b = r->layers == (second ? 46 : 62);
+    va_json_add_int(r->out, "query_pre_attn_scalar", is_27b ? r->width / r->heads : r->head_width);
 done:
     return st;
 }
 
-static va_status refuse_unread(gguf_reader *r) {
+static va_status translate_neox(arch_gguf_reader *r) {
+    static const char key[] = "use_parallel_residual";
+    bool on;
+    if (!arch_gguf_is(r, "gptneox"))
+        return VA_OK;
+    if (!va_gguf_as_bool(arch_gguf_take(r, key), &on))
+        return arch_gguf_wrong(r, key, "true or false");
+    va_json_add_bool(r->out, key, on);
+    va_json_add_bool(r->out, "attention_bias", arch_gguf_has_tensor(r, "blk.0.attn_qkv.bias"));
+    return VA_OK;
+}
+
+// Biases are there or not; families that always or never have them have no such keys.
+static void translate_biases(arch_gguf_reader *r) {
+    static const char *const attention[] = {"llama", "smollm3", "qwen3",
+                                            "olmo2", "gemma2",  "gemma3"};
+    for (int64_t i = 0; i < VA_COUNT(attention); i++)
+        if (arch_gguf_is(r, attention[i]))
+            va_json_add_bool(r->out, "attention_bias",
+                             arch_gguf_has_tensor(r, "blk.0.attn_q.bias"));
+    if (arch_gguf_is(r, "llama") || arch_gguf_is(r, "smollm3"))
+        va_json_add_bool(r->out, "mlp_bias", arch_gguf_has_tensor(r, "blk.0.ffn_up.bias"));
+}
+
+static va_status translate_rest(arch_gguf_reader *r) {
+    va_status st = VA_OK;
+    bool causal;
+    const va_gguf_value *v = arch_gguf_take(r, "attention.causal");
+    if (v && (!va_gguf_as_bool(v, &causal) || !causal))
+        return arch_gguf_unsupported(r, "attention.causal", "true");
+    arch_gguf_take(r, "tensor_data_layout");
+    arch_gguf_take(r, "pooling_type"); // of what embeds texts, after the last site
+    VA_TRY(translate_gemma(r));
+    VA_TRY(translate_neox(r));
+    translate_biases(r);
+    va_json_add_bool(r->out, "tie_word_embeddings", !arch_gguf_has_tensor(r, "output.weight"));
+done:
+    return st;
+}
+
+static va_status refuse_unread(const arch_gguf_reader *r) {
     const size_t n = strlen(r->family->arch);
     for (int64_t i = 0; i < va_gguf_key_count(r->g); i++) {
         const char *key = va_gguf_key_at(r->g, i);
@@ -304,12 +294,23 @@ static va_status refuse_unread(gguf_reader *r) {
     return VA_OK;
 }
 
-static va_status find_gguf_family(gguf_reader *r) {
+static va_status refuse_unknown_tensors(const arch_gguf_reader *r, const va_arch_config *c) {
+    for (int64_t i = 0; i < va_gguf_count(r->g); i++) {
+        const char *name = va_gguf_at(r->g, i)->name;
+        if (strncmp(name, "rope_f", 6) != 0 && !arch_has_gguf_tensor(c, name)) // those were read
+            return va_fail(r->ctx, VA_ERR_UNSUPPORTED,
+                           "%s: tensor %s: not a part of %s as far as is known; refused", r->path,
+                           name, r->family->arch);
+    }
+    return VA_OK;
+}
+
+static va_status find_gguf_family(arch_gguf_reader *r) {
     const char *arch = va_gguf_as_string(va_gguf_get(r->g, "general.architecture"));
     va_strbuf known = {0};
     if (!arch)
-        return va_fail(r->ctx, VA_ERR_FORMAT, "%s: general.architecture: expected a string",
-                       r->path);
+        return va_fail(r->ctx, VA_ERR_FORMAT, "%s: general.architecture: expected a string, got %s",
+                       r->path, va_gguf_type_text(va_gguf_get(r->g, "general.architecture")));
     for (int64_t i = 0; i < VA_COUNT(gguf_families); i++) {
         va_strbuf_printf(&known, "%s%s", i ? ", " : "", gguf_families[i].arch);
         if (strcmp(gguf_families[i].arch, arch) == 0)
@@ -327,18 +328,20 @@ static va_status find_gguf_family(gguf_reader *r) {
 va_status va_arch_parse_gguf(va_ctx *ctx, va_arena *arena, const va_gguf *g, const char *path,
                              va_arch_config *config) {
     va_status st = VA_OK;
-    gguf_reader r = {.ctx = ctx, .path = path, .g = g};
+    arch_gguf_reader r = {.ctx = ctx, .path = path, .g = g};
     VA_TRY(find_gguf_family(&r));
     VA_TRY_ALLOC(ctx, r.out, va_json_object());
-    va_json_add_string(r.out, "model_type", r.family->model_type);
     VA_TRY(translate_sizes(&r));
     VA_TRY(translate_heads(&r));
-    VA_TRY(translate_rope(&r));
     VA_TRY(translate_windows(&r));
+    VA_TRY(arch_gguf_rope(&r));
     VA_TRY(translate_rest(&r));
     VA_TRY(refuse_unread(&r));
+    const bool olmo3 = arch_gguf_is(&r, "olmo2") && r.window > 0; // the same name for both
+    va_json_add_string(r.out, "model_type", olmo3 ? "olmo3" : r.family->model_type);
     VA_TRY(va_arch_parse(ctx, arena, r.out, path, config));
     config->is_gguf = true;
+    VA_TRY(refuse_unknown_tensors(&r, config));
 done:
     va_json_free(&r.out);
     return st;

@@ -31,23 +31,26 @@ static const arch_part gguf_usual[] = {{"embed_tokens", "token_embd", 0, false},
                                        {"mlp.down_proj", "ffn_down", 0, false},
                                        {NULL, NULL, 0, false}};
 
-// A graph weight's name taken apart: "model.layers.3.self_attn.q_proj.weight".
+// A weight's name taken apart: "model.layers.3.self_attn.q_proj.weight", or as GGUF files have it.
 typedef struct weight_name {
     int64_t layer;      // -1: of the whole model
-    char part[64];      // "self_attn.q_proj", "norm", "lm_head"
+    char part[64];      // "self_attn.q_proj", "norm", "lm_head"; of GGUF "attn_q"
     const char *suffix; // ".weight" or ".bias"
 } weight_name;
 
 static bool take_apart(const char *name, weight_name *out) {
-    static const char model[] = "model.", layers[] = "layers.";
+    static const char model[] = "model.", layers[] = "layers.", blocks[] = "blk.";
     const char *suffix = strrchr(name, '.');
     const char *part = name;
     out->layer = -1;
     if (strncmp(part, model, sizeof model - 1) == 0)
         part += sizeof model - 1;
-    if (strncmp(part, layers, sizeof layers - 1) == 0) {
+    const char *number = strncmp(part, layers, sizeof layers - 1) == 0   ? part + sizeof layers - 1
+                         : strncmp(part, blocks, sizeof blocks - 1) == 0 ? part + sizeof blocks - 1
+                                                                         : NULL;
+    if (number) {
         char *end;
-        out->layer = strtoll(part + sizeof layers - 1, &end, 10);
+        out->layer = strtoll(number, &end, 10);
         part = *end == '.' ? end + 1 : end;
     }
     if (!suffix || suffix < part || suffix - part >= (int64_t)sizeof out->part)
@@ -180,4 +183,52 @@ int64_t va_arch_sources(const va_arch_config *c, va_arena *arena, const char *na
         add_hf(&list, &w, &(arch_part){w.part, w.part, ARCH_ROWS_ALL, false});
     }
     return list.n;
+}
+
+// -- what a GGUF file may hold --------------------------------------------------------------------
+
+static bool starts(const char *s, const char *prefix) {
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static bool has_bias(const va_arch_decoder *own, const char *part) {
+    if (starts(part, "self_attn.o_"))
+        return own->out_bias;
+    if (starts(part, "self_attn.") && !strstr(part, "norm"))
+        return own->qkv_bias;
+    if (starts(part, "mlp."))
+        return own->mlp_bias;
+    return own->layer_norm && strstr(part, "norm");
+}
+
+static bool has_part(const va_arch_decoder *own, const char *part) {
+    if (strcmp(part, "self_attn.q_norm") == 0 || strcmp(part, "self_attn.k_norm") == 0)
+        return own->qk_norm != ARCH_QK_PLAIN;
+    return strcmp(part, "embed_positions") != 0 || own->positions;
+}
+
+static bool is_listed(const arch_part *table, const char *part) {
+    for (; table && table->part; table++)
+        if (strcmp(table->part, part) == 0)
+            return true;
+    return false;
+}
+
+bool arch_has_gguf_tensor(const va_arch_config *c, const char *name) {
+    const arch_part *tables[] = {c->arch->gguf_parts, gguf_usual};
+    weight_name w;
+    if (!take_apart(name, &w) || w.layer >= c->n_layer)
+        return false;
+    const bool bias = strcmp(w.suffix, ".bias") == 0;
+    if (!bias && strcmp(w.suffix, ".weight") != 0)
+        return false;
+    for (int64_t i = 0; i < VA_COUNT(tables); i++) {
+        for (const arch_part *p = tables[i]; p && p->part; p++) {
+            if (strcmp(p->file, w.part) != 0 || (i > 0 && is_listed(tables[0], p->part)))
+                continue;
+            if (has_part(c->decoder, p->part) && (!bias || has_bias(c->decoder, p->part)))
+                return true;
+        }
+    }
+    return false;
 }

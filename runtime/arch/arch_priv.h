@@ -208,6 +208,9 @@ typedef struct arch_part {
     bool transposed; // weights (not biases) are stored [n_in, n_out]
 } arch_part;
 
+// Whether a GGUF file of this configuration may hold the tensor.
+bool arch_has_gguf_tensor(const va_arch_config *c, const char *name);
+
 // -- families -------------------------------------------------------------------------------------
 
 struct va_arch {

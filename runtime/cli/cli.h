@@ -36,6 +36,10 @@
     X(OPT_MAX_ITERATIONS, "--max-iterations", NULL, "N", "steps: A and A' each once (200)")        \
     X(OPT_BLOCK, "--block", NULL, "N", "vectors that the map is applied to at once")               \
     X(OPT_BASIS, "--basis", NULL, "N", "vectors that golub-kahan keeps before it restarts")        \
+    X(OPT_PROBES, "--probes", NULL, "N", "random probes of a norm that is estimated (64)")         \
+    X(OPT_DECODE, "--decode", NULL, "M", "left vectors: gain, W_U (g * u), or direct, W_U u")      \
+    X(OPT_TOP, "--top", NULL, "N", "tokens listed of each vector (6)")                             \
+    X(OPT_DEPTH, "--depth", NULL, NULL, "every layer N of --to KIND:*@POSITION")                   \
     X(OPT_SEED, "--seed", NULL, "N", "seed of random start vectors (0)")                           \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
@@ -107,6 +111,7 @@ va_status va_cli_tokenize(va_cli *cli);
 va_status va_cli_forward(va_cli *cli);
 va_status va_cli_jacobian(va_cli *cli);
 va_status va_cli_svd(va_cli *cli);
+va_status va_cli_map(va_cli *cli);
 
 // -- options (cli_options.c) ---------------------------------------------------------------------
 

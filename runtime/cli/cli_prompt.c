@@ -95,8 +95,8 @@ done:
 }
 
 // The options' sites, those of a list first; n_layer -1: the model is not known yet.
-static va_status read_sites(va_cli *cli, const va_cli_wanted *w, int64_t n_layer,
-                            va_cli_prompt *p) {
+static va_status read_sites(va_cli *cli, const va_cli_wanted *w, int64_t n_layer, va_site **sites,
+                            int64_t *n) {
     va_status st = VA_OK;
     va_site last, *first = NULL;
     const char *from = NULL, *text;
@@ -111,36 +111,57 @@ static va_status read_sites(va_cli *cli, const va_cli_wanted *w, int64_t n_layer
         VA_TRY_ALLOC(cli->ctx, first, VA_NEW(cli->arena, va_site));
         VA_TRY(va_site_parse(cli->ctx, from, n_layer, first));
     }
-    p->n_sites = n_first + 1;
-    VA_TRY_ALLOC(cli->ctx, p->sites, VA_NEW_ARRAY(cli->arena, va_site, p->n_sites));
+    *n = n_first + 1;
+    VA_TRY_ALLOC(cli->ctx, *sites, VA_NEW_ARRAY(cli->arena, va_site, *n));
     if (n_first > 0)
-        memcpy(p->sites, first, (size_t)n_first * sizeof *first);
-    p->sites[n_first] = last;
+        memcpy(*sites, first, (size_t)n_first * sizeof *first);
+    (*sites)[n_first] = last;
+done:
+    return st;
+}
+
+va_status va_cli_read_model(va_cli *cli, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    const char *dir;
+    *p = (va_cli_prompt){0};
+    VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
+    VA_TRY(va_cli_bytes(cli, OPT_MEMORY, &p->budget.memory_bytes));
+    VA_TRY(va_model_open(cli->ctx, dir, &p->model));
+    VA_TRY(read_tokens(cli, p));
+done:
+    return st;
+}
+
+va_status va_cli_plan_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
+                             va_mode mode, va_cli_prompt *p) {
+    va_status st = VA_OK;
+    VA_TRY_ALLOC(cli->ctx, p->sites, VA_NEW_ARRAY(cli->arena, va_site, n_sites));
+    memcpy(p->sites, sites, (size_t)n_sites * sizeof *sites);
+    p->n_sites = n_sites;
+    p->params = (va_prompt_params){.ids = p->ids,
+                                   .n_seq = 1,
+                                   .seq_len = p->n_ids,
+                                   .sites = p->sites,
+                                   .n_sites = n_sites,
+                                   .derivatives = derivatives,
+                                   .modes = 1u << mode,
+                                   .concept_first = p->concept_first,
+                                   .concept_count = p->concept_count};
+    va_graph_cost cost;
+    VA_TRY(va_prompt_plan(p->model, &p->params, &cost, NULL));
 done:
     return st;
 }
 
 va_status va_cli_read_prompt(va_cli *cli, const va_cli_wanted *wanted, va_cli_prompt *p) {
     va_status st = VA_OK;
-    const char *dir;
+    va_site *sites;
+    int64_t n_sites;
     *p = (va_cli_prompt){0};
-    VA_TRY(va_cli_require(cli, OPT_MODEL, &dir));
-    VA_TRY(va_cli_bytes(cli, OPT_MEMORY, &p->budget.memory_bytes));
-    VA_TRY(read_sites(cli, wanted, -1, p)); // before anything is opened
-    VA_TRY(va_model_open(cli->ctx, dir, &p->model));
-    VA_TRY(read_sites(cli, wanted, va_model_config(p->model)->n_layer, p));
-    VA_TRY(read_tokens(cli, p));
-    p->params = (va_prompt_params){.ids = p->ids,
-                                   .n_seq = 1,
-                                   .seq_len = p->n_ids,
-                                   .sites = p->sites,
-                                   .n_sites = p->n_sites,
-                                   .derivatives = wanted->derivatives,
-                                   .modes = 1u << wanted->mode,
-                                   .concept_first = p->concept_first,
-                                   .concept_count = p->concept_count};
-    va_graph_cost cost;
-    VA_TRY(va_prompt_plan(p->model, &p->params, &cost, NULL));
+    VA_TRY(read_sites(cli, wanted, -1, &sites, &n_sites)); // before anything is opened
+    VA_TRY(va_cli_read_model(cli, p));
+    VA_TRY(read_sites(cli, wanted, va_model_config(p->model)->n_layer, &sites, &n_sites));
+    VA_TRY(va_cli_plan_prompt(cli, sites, n_sites, wanted->derivatives, wanted->mode, p));
 done:
     return st;
 }
@@ -195,5 +216,6 @@ void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *sit
     for (int64_t i = 0; i < p->n_ids; i++)
         va_json_add_int(ids, NULL, p->ids[i]);
     for (int64_t i = 0; site_keys && i < p->n_sites; i++)
-        va_json_add_string(cli->out, site_keys[i], va_site_text(&p->sites[i], text));
+        if (site_keys[i])
+            va_json_add_string(cli->out, site_keys[i], va_site_text(&p->sites[i], text));
 }

@@ -30,7 +30,11 @@ typedef struct va_cli_prompt {
 // The text of --text or --text-file, arena-owned; VA_ERR_USAGE unless there is exactly one.
 va_status va_cli_text(va_cli *cli, const char **text);
 va_status va_cli_open_gpu(va_cli *cli, va_gpu **gpu);
-// Model, sites, tokens, checked as far as it goes without a device.
+// Model, memory limit and tokens; then sites (copied). Checked as far as it goes without a device.
+va_status va_cli_read_model(va_cli *cli, va_cli_prompt *p);
+va_status va_cli_plan_prompt(va_cli *cli, const va_site *sites, int64_t n_sites, bool derivatives,
+                             va_mode mode, va_cli_prompt *p);
+// Both, the sites by their options.
 va_status va_cli_read_prompt(va_cli *cli, const va_cli_wanted *wanted, va_cli_prompt *p);
 // The device and the prompt on it.
 va_status va_cli_start_prompt(va_cli *cli, va_cli_prompt *p);
@@ -43,8 +47,8 @@ int64_t va_cli_site_width(const va_cli_prompt *p, int64_t i);
 // Both, with the axis of rows dropped where the site names one position: appends to shape and
 // returns the new number of dimensions.
 int va_cli_site_dims(const va_cli_prompt *p, int64_t i, int n_dim, int64_t *shape);
-// Puts model, device and its peak (if there is one), ids and (site_keys not NULL) sites into the
-// JSON document.
+// Puts model, device and its peak (if there is one), ids and sites into the JSON document; sites
+// whose key is NULL, or all when site_keys is, are left out.
 void va_cli_describe(va_cli *cli, const va_cli_prompt *p, const char *const *site_keys);
 void va_cli_json_shape(va_json *obj, const char *key, int n_dim, const int64_t *shape);
 

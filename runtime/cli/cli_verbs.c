@@ -48,5 +48,23 @@ const va_verb va_verbs[] = {
      "What does not converge is said, for each triplet; -v or --json tells the whole history.\n"
      "--tolerance, --max-iterations and --seed are not for dense; --block is for golub-kahan\n"
      "(default: k, at least 16) and subspace (k + max(8, k)); --basis for golub-kahan."},
+    {"map", "", "what a derivative says: spectrum, words, reconstruction, shares", 0, 0,
+     VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(K) | BIT(METHOD) | BIT(TOLERANCE) |
+         BIT(MAX_ITERATIONS) | BIT(BLOCK) | BIT(BASIS) | BIT(SEED) | BIT(PROBES) | BIT(DECODE) |
+         BIT(TOP) | BIT(DEPTH) | BIT(OUT),
+     va_cli_map,
+     "J is the derivative of --to by --from, x and y their values.\n"
+     "Spectrum: all of it where J has up to 2^19 entries or --method is dense, else the top k,\n"
+     "with bounds on the effective dimension. The Frobenius norm is exact up to 2^22 entries,\n"
+     "else estimated with its standard error.\n"
+     "Words: + and - are the two signs of a pair (u, v). u by the tokens that the unembedding W_U\n"
+     "scores highest: W_U (g * u), g the final norm's gain, at resid, attn and mlp sites; W_U u\n"
+     "at norm sites; its largest entries at logits. v by the nearest embeddings (cosine), at the\n"
+     "tokens that hold most of it.\n"
+     "Reconstruction: y = J x + b; detached, b is of biases alone when every path leads through\n"
+     "--from, such as embed@all. Shares: <J_i x_i, y> / <y, y> of every token i.\n"
+     "--depth: the spectrum's numbers for every layer of --to (--to norm:*@last), a table.\n"
+     "--out writes safetensors: U, S, V, residuals, spectrum, x, y, Jx, shares; with --depth\n"
+     "layers, and each number for every layer."},
 };
 const int va_verb_count = (int)VA_COUNT(va_verbs);

@@ -32,13 +32,17 @@ static void show_sizes(va_cli *cli, va_model *m) {
         va_cli_print(cli, "%-22s%" PRId64 "\n", rows[i].text, rows[i].value);
     }
     va_json_add_string(cli->out, "dtype", va_model_dtype_text(m));
+    va_json_add_bool(cli->out, "dequantised", va_model_is_quantised(m));
     va_json_add_string(cli->out, "layers", va_arch_layer_text(c, text));
     va_json_add_bool(cli->out, "tied_embeddings", c->tied_embeddings);
     va_json_add_bool(cli->out, "tokenizer", va_model_tokenizer(m) != NULL);
-    va_cli_print(cli, "%-22s%s\n%-22s%s\n%-22s%s\n%-22s%s\n", "dtype", va_model_dtype_text(m),
+    va_cli_print(cli, "%-22s%s%s\n%-22s%s\n%-22s%s\n%-22s%s\n", "dtype", va_model_dtype_text(m),
+                 va_model_is_quantised(m) ? " (results are of the dequantised weights)" : "",
                  "layers", text, "embeddings", c->tied_embeddings ? "tied" : "not tied",
                  "tokenizer",
-                 va_model_tokenizer(m) ? "tokenizer.json" : "none, only ids can be run");
+                 !va_model_tokenizer(m) ? "none, only ids can be run"
+                 : c->is_gguf           ? "in the file"
+                                        : "tokenizer.json");
 }
 
 // Device memory for a prompt of PLAN_TOKENS tokens, to the final norm after n_blocks blocks.
@@ -92,12 +96,34 @@ done:
     return st;
 }
 
+// The model is refused: every reason, then the first one's status.
+static va_status tell_faults(va_cli *cli, const va_model_fault *faults, int64_t n) {
+    va_json *list = va_json_add_array(cli->out, "refused");
+    for (int64_t i = 0; i < n; i++) {
+        va_json_add_string(list, NULL, faults[i].message);
+        fprintf(stderr, "vkalign: %s\n", faults[i].message);
+    }
+    cli->told = true;
+    return va_fail(cli->ctx, faults[0].status, "%s", faults[0].message);
+}
+
 va_status va_cli_model_inspect(va_cli *cli) {
     va_status st = VA_OK;
     va_model *m = NULL;
+    const va_model_fault *faults;
+    int64_t n;
+    // With --layers a part of a checkpoint may be looked at, so what is missing is no fault yet.
+    if (!va_cli_has(cli, OPT_LAYERS)) {
+        VA_TRY(va_model_survey(cli->ctx, cli->arena, cli->args[0], &faults, &n));
+        if (n > 0)
+            return tell_faults(cli, faults, n);
+        va_json_add_array(cli->out, "refused");
+    }
     VA_TRY(va_model_open(cli->ctx, cli->args[0], &m));
     show_sizes(cli, m);
     VA_TRY(show_plan(cli, m));
+    va_cli_print(cli, "%-22sprompts of more than %" PRId64 " tokens; nothing else\n", "refused",
+                 va_model_config(m)->max_context);
 done:
     va_model_close(&m);
     return st;

@@ -118,9 +118,10 @@ void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out) {
     const va_arch_config *config = va_model_config(e->plan.model);
     char weights[32], total[32];
     va_strbuf_printf(out, "experiment  %s (%s)\n", e->spec.name, e->path);
-    va_strbuf_printf(out, "model       %s: %s, %lld layers, width %lld, %s\n", e->spec.model_path,
+    va_strbuf_printf(out, "model       %s: %s, %lld layers, width %lld, %s%s\n", e->spec.model_path,
                      config->family, (long long)config->n_layer, (long long)config->d_model,
-                     va_model_dtype_text(e->plan.model));
+                     va_model_dtype_text(e->plan.model),
+                     va_model_is_quantised(e->plan.model) ? ", dequantised" : "");
     va_strbuf_printf(out, "concepts    %lld, prompts %lld, layers %lld\n",
                      (long long)e->spec.n_concepts, (long long)e->spec.prompts.n,
                      (long long)e->spec.n_layers);

@@ -24,6 +24,8 @@ static void add_model(va_run *run, va_json *meta) {
     va_json_add_int(o, "d_model", c->d_model);
     va_json_add_int(o, "n_parameters", va_model_param_count(model));
     va_json_add_string(o, "dtype", va_model_dtype_text(model));
+    if (va_model_is_quantised(model))
+        va_json_add_bool(o, "dequantised", true);
     va_json_add_string(o, "sha256", run->model_sha256);
     va_json_add_int(o, "blocks_used", run->e->plan.n_blocks);
 }

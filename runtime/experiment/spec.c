@@ -82,6 +82,23 @@ static va_yaml **slot_of(va_arena *arena, va_yaml *map, const char *key) {
     return &map->item[map->n++];
 }
 
+// A copy of the node with lists of its own: an alias may have put it elsewhere in the tree too.
+static va_yaml *unshared(va_arena *arena, const va_yaml *n) {
+    va_yaml *copy = VA_NEW(arena, va_yaml);
+    if (!copy)
+        return NULL;
+    *copy = *n;
+    if (n->kind != VA_YAML_MAP || n->n == 0)
+        return copy;
+    copy->item = VA_NEW_ARRAY(arena, va_yaml *, n->n);
+    copy->key = VA_NEW_ARRAY(arena, va_yaml *, n->n);
+    if (!copy->item || !copy->key)
+        return NULL;
+    memcpy(copy->item, n->item, (size_t)n->n * sizeof *n->item);
+    memcpy(copy->key, n->key, (size_t)n->n * sizeof *n->key);
+    return copy;
+}
+
 static void override_one(va_diagnostics *d, va_yaml *root, const char *set) {
     const va_place at = {"--set", 0, 0};
     const char *eq = strchr(set, '=');
@@ -102,8 +119,8 @@ static void override_one(va_diagnostics *d, va_yaml *root, const char *set) {
     for (char *dot = strchr(path, '.'); dot; dot = strchr(path, '.')) {
         *dot = '\0';
         va_yaml **slot = node->kind == VA_YAML_MAP ? slot_of(d->arena, node, path) : NULL;
-        if (slot && !*slot)
-            *slot = VA_NEW(d->arena, va_yaml);
+        if (slot)
+            *slot = *slot ? unshared(d->arena, *slot) : VA_NEW(d->arena, va_yaml);
         if (slot && *slot && (*slot)->kind == VA_YAML_NULL)
             (*slot)->kind = VA_YAML_MAP;
         if (!slot || !*slot || (*slot)->kind != VA_YAML_MAP) {

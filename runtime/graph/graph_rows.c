@@ -72,6 +72,14 @@ static void mark_wanted(const va_graph *g, sweep_plan *p) {
             }
 }
 
+// Multiplies the step until steps of rows of t begin where they can be bound.
+static int64_t bindable_step(const va_tensor *t, int64_t step) {
+    const int64_t row_bytes = t->n_dim > 0 ? va_tensor_bytes(t) / t->shape[0] : 0;
+    while (va_graph_padded(step * row_bytes) != step * row_bytes)
+        step *= 2;
+    return step;
+}
+
 // Rows between two that every value of the sweep can be cut at.
 static int64_t cut_step(const va_graph *g, const sweep_plan *p, const uint8_t *past) {
     int64_t step = 1;
@@ -79,14 +87,13 @@ static int64_t cut_step(const va_graph *g, const sweep_plan *p, const uint8_t *p
         const node *nd = &g->nodes[n];
         const uint32_t cut =
             p->exec[n] && !past[n] && nd->op->row_flow == VA_ROWS_SAME ? nd->op->row_in : 0;
-        for (int i = -1; cut && i < VA_OP_MAX_IN; i++) {
-            if (i >= 0 && !(cut >> i & 1))
-                continue;
-            const va_tensor *t = i < 0 ? &nd->y : &g->nodes[nd->in[i]].y;
-            const int64_t row_bytes = va_tensor_bytes(t) / t->shape[0];
-            while (va_graph_padded(step * row_bytes) != step * row_bytes)
-                step *= 2;
-        }
+        if (cut == 0)
+            continue;
+        step = bindable_step(&nd->y, step);
+        step = bindable_step(&nd->aux, step);
+        for (int i = 0; i < VA_OP_MAX_IN; i++)
+            if (cut >> i & 1)
+                step = bindable_step(&g->nodes[nd->in[i]].y, step);
     }
     return step;
 }
@@ -158,6 +165,7 @@ void va_graph_cut_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_
             if (nd->op->row_in >> i & 1)
                 cut_tensor(&c->x[i], rows);
         cut_tensor(&c->y, rows);
+        cut_tensor(&c->aux, rows);
         if (rows.count != nd->y.shape[0])
             attr->seq_len = rows.count;
         break;

@@ -5,6 +5,8 @@
 
 #include "io_priv.h"
 
+#include "vkalign/gguf.h"
+
 // X(number in the file, name, bytes of one, kind)
 #define VA_GGUF_TYPE_LIST(X)                                                                       \
     X(0, "UINT8", 1, VA_GGUF_UINT)                                                                 \

@@ -26,6 +26,7 @@ struct va_model {
     model_files files;
     va_tokenizer *tokenizer; // NULL: none
     int64_t param_count;
+    bool is_quantised;
     const char *dtype_text;
     va_gpu *gpu; // borrowed; NULL until attached
     model_weight *weights;
@@ -56,6 +57,14 @@ struct va_prompt {
     bool ran;
 };
 
+// -- opening --------------------------------------------------------------------------------------
+
+// A model with nothing in it; close it. *is_gguf: path is a file.
+va_status model_create(va_ctx *ctx, const char *path, bool *is_gguf, va_model **model);
+// Of a GGUF model after its file was opened.
+va_status model_load_config(va_model *m);
+va_status model_load_tokenizer(va_model *m);
+
 // -- files ----------------------------------------------------------------------------------------
 
 // A GGUF file that is a part of several is VA_ERR_UNSUPPORTED.
@@ -83,6 +92,8 @@ va_status model_find_embedding(va_model *m, const va_file_tensor **found);
 // Rows first..first+n-1 of the weight: in the file itself where they stand together, else gathered
 // in temp (n rows).
 const void *model_source_rows(const model_source *s, int64_t first, int64_t n, void *temp);
+// Weight number i of the graph (of the embedding rows in use, the whole table), checked.
+va_status model_find_graph_weight(va_model *m, const va_graph *g, int64_t i, model_source *found);
 // Every weight of the graph is in the files and fits; the graph is told the dtypes in which they
 // will lie on the device. Before va_graph_finish.
 va_status model_plan_weights(va_model *m, va_graph *g);
@@ -129,7 +140,10 @@ va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget 
                      va_map_plan *plan);
 // The forward pass, if it has not run since the ids were set; recorded.
 va_status prompt_forward(va_prompt *p);
-// A graph of n_blocks blocks and what follows, at one token; destroy it.
+// A graph of n_blocks blocks and what follows, at one token, its weights not looked for; destroy
+// it.
+va_status model_bare_graph(va_model *m, int64_t n_blocks, bool unembed, va_graph **graph);
+// The same with its weights planned, finished.
 va_status model_probe_graph(va_model *m, int64_t n_blocks, bool unembed, va_graph **graph);
 
 #endif

@@ -85,8 +85,7 @@ va_status model_find_embedding(va_model *m, const va_file_tensor **found) {
     return st;
 }
 
-// What stands behind weight i of a graph; of the embedding rows in use, the whole table.
-static va_status find_graph_weight(va_model *m, const va_graph *g, int64_t i, model_source *found) {
+va_status model_find_graph_weight(va_model *m, const va_graph *g, int64_t i, model_source *found) {
     const va_node node = va_graph_weight_at(g, i);
     const va_tensor expected = va_graph_tensor(g, node);
     if (strcmp(va_graph_name(g, node), VA_ARCH_EMBED_ROWS) == 0)
@@ -99,7 +98,7 @@ va_status model_plan_weights(va_model *m, va_graph *g) {
     model_source source;
     for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
         const va_node node = va_graph_weight_at(g, i);
-        VA_TRY(find_graph_weight(m, g, i, &source));
+        VA_TRY(model_find_graph_weight(m, g, i, &source));
         // Quantised ones stay packed where all that read them can.
         const va_dtype dtype = source.file->dtype;
         va_graph_weight_dtype(g, node, va_graph_weight_takes(g, node, dtype) ? dtype : VA_F32);
@@ -201,7 +200,7 @@ va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char he
     VA_TRY_ALLOC(model->ctx, h, va_sha256_create());
     for (; n < va_graph_weight_count(g); n++) {
         model_source source;
-        VA_TRY(find_graph_weight(model, g, n, &source));
+        VA_TRY(model_find_graph_weight(model, g, n, &source));
         list[n] = source.file;
     }
     qsort(list, (size_t)n, sizeof *list, by_name);

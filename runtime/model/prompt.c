@@ -311,6 +311,17 @@ void va_prompt_site_shape(const va_prompt *prompt, int64_t site, int64_t *rows, 
     *width = prompt->sites[site].width;
 }
 
+va_model *va_prompt_model(const va_prompt *prompt) {
+    return prompt->model;
+}
+
+va_site va_prompt_site(const va_prompt *prompt, int64_t site, int64_t *first, int64_t *count) {
+    const prompt_site *s = &prompt->sites[site];
+    *first = s->first;
+    *count = s->count;
+    return s->site;
+}
+
 va_status va_prompt_read(va_prompt *prompt, int64_t site, float *data) {
     va_status st = VA_OK;
     va_ctx *ctx = prompt->model->ctx;

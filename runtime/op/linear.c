@@ -17,12 +17,7 @@ static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, 
     va_status st = VA_OK;
     VA_TRY(op_expect_dims(ctx, "linear: x", &x[X], OP_F32, 2, 3));
     int64_t n_out = x[W].shape[0], n_in = op_row_elems(&x[X]);
-    if (x[W].n_dim == 2 && x[W].shape[1] % va_dtype_block(x[W].dtype) != 0)
-        return va_fail(ctx, VA_ERR_SHAPE,
-                       "linear: W: expected rows of whole %s blocks of %lld, got %lld elements",
-                       va_dtype_name(x[W].dtype), (long long)va_dtype_block(x[W].dtype),
-                       (long long)x[W].shape[1]);
-    VA_TRY(op_expect(ctx, "linear: W", &x[W], OP_WEIGHT | OP_QUANTISED, 2, (int64_t[]){-1, n_in}));
+    VA_TRY(op_matmul_expect(ctx, "linear", "W", &x[W], -1, n_in));
     if (x[BIAS].n_dim != 0)
         VA_TRY(op_expect(ctx, "linear: bias", &x[BIAS], OP_WEIGHT, 1, &n_out));
     if (attr->heads < 0 || (attr->heads > 0 && n_out % attr->heads != 0))

@@ -12,6 +12,7 @@
 
 #include "op_dequant.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +152,7 @@ static int64_t dispatch_limit(const va_gpu_info *info) {
                                          : (int64_t)5e9;
 }
 
-enum { ROW_STEP = 128 }; // a whole number of tiles of any kernel
+enum { ROW_STEP = OP_MATMUL_STEP }; // a whole number of tiles of any kernel
 
 // The product with rows first..first+n-1 of the weight, which are `rows`.
 static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n,
@@ -171,7 +172,7 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
     int64_t step = dispatch_limit(va_gpu_get_info(c->gpu)) / (n * n_in) / ROW_STEP * ROW_STEP;
     step = VA_MAX(step, ROW_STEP);
     for (int64_t row = 0; row < m->n_rows; row += step) {
-        p.row0 = (uint32_t)row;
+        p.row0 = (uint32_t)(m->row0 + row);
         p.n_rows = (uint32_t)VA_MIN(step, m->n_rows - row);
         VA_TRY(run_kernel(c, m, bind, &p));
     }
@@ -205,20 +206,30 @@ static int64_t range_rows(const va_gpu_info *info, const op_matmul *m) {
     // lavapipe leaves a shader's loop after 65,535 rounds without a word: a longer inner index (the
     // vocabulary, backwards through the unembedding) is cut too.
     if (!m->transpose)
-        rows = VA_MIN(rows, 65535 / ROW_STEP * ROW_STEP);
+        rows = VA_MIN(rows, OP_MATMUL_MOST_ROWS);
     return rows;
+}
+
+va_status op_matmul_part(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n,
+                         va_slice rows) {
+    va_tensor plain = va_tensor_make(VA_F32, 2, m->w->shape);
+    op_matmul unpacked = *m;
+    unpacked.w = &plain;
+    return run_range(c, &unpacked, first, n, rows);
+}
+
+va_status op_matmul_unpack(const va_op_call *c, const va_tensor *w, int64_t first, int64_t n,
+                           va_slice to) {
+    return op_dequant_run(c, w, first, n, to, is_cpu(va_gpu_get_info(c->gpu)));
 }
 
 static va_status run_quantised_range(const va_op_call *c, const op_matmul *m, int64_t first,
                                      int64_t n) {
     va_status st = VA_OK;
-    int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
-    va_tensor plain = va_tensor_make(VA_F32, 2, (int64_t[]){n_out, n_in});
-    op_matmul unpacked = *m;
-    unpacked.w = &plain;
+    int64_t n_in = m->w->shape[1];
     va_slice rows = va_slice_at(m->scratch, rows_at(m->transpose, m->n_rows, n_in), n * n_in * 4);
-    VA_TRY(op_dequant_run(c, m->w, first, n, rows, is_cpu(va_gpu_get_info(c->gpu))));
-    VA_TRY(run_range(c, &unpacked, first, n, rows));
+    VA_TRY(op_matmul_unpack(c, m->w, first, n, rows));
+    VA_TRY(op_matmul_part(c, m, first, n, rows));
 done:
     return st;
 }
@@ -228,7 +239,7 @@ va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
     int64_t n_out = m->w->shape[0], step = range_rows(va_gpu_get_info(c->gpu), m);
     if (step == 0)
         return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
-                       "linear: rows of %lld elements are too long for one binding",
+                       "matmul: rows of %lld elements are too long for one binding",
                        (long long)m->w->shape[1]);
     for (int64_t first = 0; first < n_out; first += step) {
         int64_t n = VA_MIN(step, n_out - first);
@@ -238,4 +249,16 @@ va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
     }
 done:
     return st;
+}
+
+va_status op_matmul_expect(va_ctx *ctx, const char *op, const char *name, const va_tensor *w,
+                           int64_t n_out, int64_t n_in) {
+    char what[64];
+    snprintf(what, sizeof what, "%s: %s", op, name);
+    if (w->n_dim == 2 && w->shape[1] % va_dtype_block(w->dtype) != 0)
+        return va_fail(ctx, VA_ERR_SHAPE,
+                       "%s: expected rows of whole %s blocks of %lld, got %lld elements", what,
+                       va_dtype_name(w->dtype), (long long)va_dtype_block(w->dtype),
+                       (long long)w->shape[1]);
+    return op_expect(ctx, what, w, OP_WEIGHT | OP_QUANTISED, 2, (int64_t[]){n_out, n_in});
 }

@@ -6,9 +6,9 @@
 #include "op_common.h"
 
 typedef struct op_matmul {
-    bool transpose; // true:  C = A W' + bias    A [n_rows, n_in], C [n_rows, n_out]
-                    // false: C = A W            A [n_rows, n_out], C [n_rows, n_in]
-    int64_t n_rows;
+    bool transpose;       // true:  C = A W' + bias    A [rows, n_in], C [rows, n_out]
+                          // false: C = A W            A [rows, n_out], C [rows, n_in]
+    int64_t row0, n_rows; // rows row0..row0+n_rows-1 of A and C, the others are left alone
     va_slice a, c;
     const va_tensor *w;    // [n_out, n_in] f32, bf16, f16 or quantised, of any size
     const va_tensor *bias; // [n_out], or NULL
@@ -16,9 +16,27 @@ typedef struct op_matmul {
     va_slice scratch;      // op_matmul_scratch bytes
 } op_matmul;
 
+// VA_ERR_SHAPE unless w is a matrix [n_out, n_in] (-1: any number) that op_matmul_run takes. op and
+// name are for the message.
+va_status op_matmul_expect(va_ctx *ctx, const char *op, const char *name, const va_tensor *w,
+                           int64_t n_out, int64_t n_in);
 // Bytes of scratch, whatever the device: for sums of parts, and for rows of a quantised weight.
 int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w);
 // Sums run in a fixed order that depends on the shapes and the kind of device alone.
 va_status op_matmul_run(const va_op_call *c, const op_matmul *m);
+
+// -- ranges of a weight's rows ---------------------------------------------------------------
+
+// A step of first: ranges of whole steps begin at a bindable offset of any weight.
+enum { OP_MATMUL_STEP = 128, OP_MATMUL_MOST_ROWS = 65535 / OP_MATMUL_STEP * OP_MATMUL_STEP };
+// The part of the product that rows first..first+n-1 of w make, in `rows` as f32 whatever w is; n
+// at most OP_MATMUL_MOST_ROWS. C = A W is the sum of its parts, and the first of them, at 0,
+// overwrites.
+va_status op_matmul_part(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n,
+                         va_slice rows);
+
+// Rows first..first+n-1 of a quantised w as f32 in `to`; see op_dequant_run.
+va_status op_matmul_unpack(const va_op_call *c, const va_tensor *w, int64_t first, int64_t n,
+                           va_slice to);
 
 #endif

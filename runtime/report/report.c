@@ -49,11 +49,13 @@ static const char *p_value(va_doc *d, double p) {
 
 // "Entity, Process"
 static const char *joined(va_doc *d, const va_json *list) {
-    const char *text = "";
+    va_strbuf text = {0};
     for (const va_json *s = va_json_first(list); s; s = va_json_next(s))
-        text = va_arena_printf(d->arena, "%s%s%s", text, text[0] ? ", " : "",
-                               va_json_as_string(s) ? va_json_as_string(s) : "");
-    return text;
+        va_strbuf_printf(&text, "%s%s", text.len ? ", " : "",
+                         va_json_as_string(s) ? va_json_as_string(s) : "");
+    const char *copy = va_arena_strndup(d->arena, text.data ? text.data : "", text.len);
+    va_strbuf_free(&text);
+    return copy;
 }
 
 static void compare_with_chance(va_doc *d, const va_json *s, double n, double k) {
@@ -249,14 +251,16 @@ static void provenance(va_doc *d, const va_json *meta) {
     char peak[32];
     double bytes = va_report_number(device, "peak_bytes");
     va_doc_heading(d, "How it was made");
-    va_doc_paragraph(d,
-                     "Model %s: %s, %.0f layers, width %.0f, %s, SHA-256 of the weights used %s.",
-                     va_report_text(model, "path"), va_report_text(model, "family"),
-                     va_report_number(model, "n_layer"), va_report_number(model, "d_model"),
-                     va_report_text(model, "dtype"), va_report_text(model, "sha256"));
+    va_doc_paragraph(
+        d, "Model %s: %s, %.0f layers, width %.0f, %s%s, SHA-256 of the weights used %s.",
+        va_report_text(model, "path"), va_report_text(model, "family"),
+        va_report_number(model, "n_layer"), va_report_number(model, "d_model"),
+        va_report_text(model, "dtype"),
+        flag(model, "dequantised") ? " (dequantised: float32 of the packed weights)" : "",
+        va_report_text(model, "sha256"));
     va_doc_paragraph(d, "Device %s, driver %s, %s of device memory at the peak.",
                      va_report_text(device, "name"), va_report_text(device, "driver"),
-                     va_format_bytes(peak, isnan(bytes) ? 0 : (int64_t)bytes));
+                     va_format_bytes(peak, bytes > 0 && bytes < 0x1p63 ? (int64_t)bytes : 0));
     va_doc_paragraph(d, "%s, %s, %.1f s, seed %.0f.", va_report_text(meta, "tool"),
                      va_report_text(meta, "created"), va_report_number(meta, "seconds"),
                      va_report_number(meta, "seed"));

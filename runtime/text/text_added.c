@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { MAX_CONTENT = 4096 }; // each place of a text is compared with so many bytes at most
+
 static const char *const added_keys[] = {"id",     "content",    "single_word", "lstrip",
                                          "rstrip", "normalized", "special",     NULL};
 
@@ -98,6 +100,10 @@ va_status text_added_index(va_tokenizer *tok) {
     int64_t n = tok->n_added, raw_bytes = 0, normalized_bytes = 0;
     for (int64_t i = 0; i < n; i++) {
         text_added_token *t = &tok->added[i];
+        if (t->content.n > MAX_CONTENT)
+            return va_fail(tok->ctx, VA_ERR_FORMAT,
+                           "%s: added token '%.40s...': expected at most %d bytes, got %lld",
+                           tok->path, t->content.s, MAX_CONTENT, (long long)t->content.n);
         if (t->normalized)
             VA_TRY(normalise_content(tok, &t->content));
         *(t->normalized ? &normalized_bytes : &raw_bytes) += t->content.n;
@@ -143,8 +149,9 @@ static bool stands_alone(const text_piece *p, int64_t begin, int64_t end) {
 }
 
 // Takes in the white space beside [*begin, *end) that the token asks for, not before `taken`.
-static void widen(const text_piece *p, const text_added_token *t, int64_t taken, int64_t *begin,
-                  int64_t *end) {
+// blank: white space that was passed before, which tokens of white space come upon again.
+static void widen(const text_piece *p, const text_added_token *t, int64_t taken, text_span *blank,
+                  int64_t *begin, int64_t *end) {
     int64_t len;
     while (t->lstrip && *begin > taken) {
         int64_t i = last_char(p->s, *begin);
@@ -152,14 +159,21 @@ static void widen(const text_piece *p, const text_added_token *t, int64_t taken,
             break;
         *begin = VA_MAX(i, taken);
     }
-    while (t->rstrip && *end < p->n && text_is_space(text_char_at(p->s + *end, p->n - *end, &len)))
+    if (!t->rstrip)
+        return;
+    int64_t from = *end;
+    if (from >= blank->begin && from < blank->end)
+        *end = blank->end;
+    while (*end < p->n && text_is_space(text_char_at(p->s + *end, p->n - *end, &len)))
         *end += len;
+    *blank = (text_span){from, *end};
 }
 
 va_status text_find_added(va_tokenizer *tok, const text_trie *trie, const text_piece *p,
                           text_pieces *out) {
     va_status st = VA_OK;
     int64_t taken = 0, len = 0;
+    text_span blank = {0, 0};
     for (int64_t i = 0; i < p->n;) {
         int32_t k = trie_longest(trie, p->s + i, p->n - i, &len);
         if (k < 0) {
@@ -171,7 +185,7 @@ va_status text_find_added(va_tokenizer *tok, const text_trie *trie, const text_p
         i = end;
         if (t->single_word && !stands_alone(p, begin, end))
             continue;
-        widen(p, t, taken, &begin, &end);
+        widen(p, t, taken, &blank, &begin, &end);
         if (taken < begin)
             VA_TRY(text_pieces_push(tok, out, text_slice(p, taken, begin)));
         text_piece found = text_slice(p, begin, end);

@@ -73,8 +73,8 @@ va_status text_pattern_compile(va_tokenizer *tok, const char *expression, const 
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
-    p->regex->code = pcre2_compile((PCRE2_SPTR)spelt.data, (PCRE2_SIZE)spelt.len, options, &code,
-                                   &at, context);
+    p->regex->code =
+        pcre2_compile((PCRE2_SPTR)spelt.data, (PCRE2_SIZE)spelt.len, options, &code, &at, context);
     if (!p->regex->code) {
         PCRE2_UCHAR text[256];
         pcre2_get_error_message(code, text, sizeof text);

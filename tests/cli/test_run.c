@@ -343,6 +343,29 @@ static void test_without_device(void **state) {
     assert_false(va_path_exists(out));
 }
 
+// The same experiment on a quantised GGUF file: its results say of which weights they are.
+static void test_quantised(void **state) {
+    (void)state;
+    char out[VA_TEST_PATH], path[VA_TEST_PATH];
+    bool dequantised = false;
+    va_json *results;
+    char *report;
+    cli_run(&env.p, 0, NULL,
+            CLI_ARGS("run", env.yaml, "--out", va_test_join(out, env.dir, "gguf"), "--set",
+                     "model.path=" VA_FIXTURES "/gguf-models/llama-q8_0.gguf"));
+    assert_ok(env.ctx, va_json_load(env.ctx, va_test_join(path, out, "results.json"), 0, &results));
+    const va_json *model = va_json_get(va_json_get(results, "metadata"), "model");
+    assert_string_equal(text(model, "family"), "llama");
+    assert_string_equal(text(model, "dtype"), "F32+Q8_0");
+    assert_true(va_json_as_bool(va_json_get(model, "dequantised"), &dequantised) && dequantised);
+    assert_null(
+        va_json_get(va_json_get(va_json_get(env.results, "metadata"), "model"), "dequantised"));
+    report = cli_load(va_test_join(path, out, "report.md"), NULL);
+    assert_non_null(strstr(report, "F32+Q8_0 (dequantised"));
+    free(report);
+    va_json_free(&results);
+}
+
 static void test_bad_out(void **state) {
     (void)state;
     char under[VA_TEST_PATH];
@@ -372,6 +395,7 @@ int main(void) {
         cmocka_unit_test(test_failed_unit),
         cmocka_unit_test(test_report_again),
         cmocka_unit_test(test_without_device),
+        cmocka_unit_test(test_quantised),
         cmocka_unit_test(test_bad_out),
     };
     return cmocka_run_group_tests(tests, setup_group, teardown_group);

@@ -88,8 +88,8 @@ static va_json *parse_out(const outcome *o) {
 
 static void test_help(void **state) {
     (void)state;
-    static const char *const verbs[] = {"devices", "model inspect", "tokenize",
-                                        "forward", "jacobian",      "svd"};
+    static const char *const verbs[] = {"devices",  "model inspect", "tokenize", "forward",
+                                        "jacobian", "svd",           "map"};
     const outcome *o = run_ok("--help");
     for (int64_t i = 0; i < VA_COUNT(verbs); i++)
         expect_text("--help", o->out, verbs[i]);
@@ -158,7 +158,8 @@ static void test_mistakes(void **state) {
         {3, "svd --matrix " MODEL "/model.safetensors:nothing", "holds no tensor 'nothing'"},
         {3, "svd --matrix " MODEL "/model.safetensors:model.norm.weight", "expected a matrix"},
         {3, "model inspect absent", "absent: expected a model folder"},
-        {3, "model inspect " VA_FIXTURES "/stats", "config.json"},
+        {3, "forward --model " VA_FIXTURES "/stats --ids 1 --site norm:2 --out x.npy",
+         "config.json"},
         {3, "forward --model absent --ids 1 --site norm:2 --out x.npy", "absent"},
         {3, "forward --model " MODEL " --ids 1 --site norm:2 --out absent/x.npy", "absent/x.npy"},
         {3, "tokenize --model " MODEL " --text-file absent.txt", "absent.txt"},
@@ -222,6 +223,32 @@ static void test_inspect(void **state) {
     assert_true(va_json_as_int(va_json_get(memory, "weight_bytes"), &n));
     assert_int_equal(n, 2 * (2 * block + 24));
     va_json_free(&doc);
+}
+
+// A model that cannot be run: every reason at once, on stderr and in the document.
+static void test_inspect_refused(void **state) {
+    (void)state;
+    char dir[VA_TEST_PATH], path[VA_TEST_PATH], args[2 * VA_TEST_PATH];
+    static const char config[] = "{\"model_type\": \"llama\", \"num_experts\": 8, \"odd\": 1}";
+    static const char tokenizer[] = "{\"model\": {\"type\": \"Unigram\"}}";
+    va_ctx *ctx = va_test_ctx();
+    va_test_temp_dir(dir);
+    va_test_join(path, dir, "config.json");
+    assert_ok(ctx, va_file_write(ctx, path, config, (int64_t)strlen(config)));
+    va_test_join(path, dir, "tokenizer.json");
+    assert_ok(ctx, va_file_write(ctx, path, tokenizer, (int64_t)strlen(tokenizer)));
+    snprintf(args, sizeof args, "model inspect --json %s", dir);
+    const outcome *o = run(args);
+    assert_int_equal(o->status, 3);
+    expect_text(args, o->err, "num_experts = 8: unknown key");
+    expect_text(args, o->err, "(so is odd)");
+    expect_text(args, o->err, "'Unigram' is not supported");
+    expect_text(args, o->err, "expected model.safetensors or model.safetensors.index.json");
+    va_json *doc = parse_out(o);
+    assert_int_equal(va_json_count(va_json_get(doc, "refused")), 3);
+    va_json_free(&doc);
+    va_test_temp_remove(dir);
+    va_ctx_destroy(&ctx);
 }
 
 static void test_tokenize(void **state) {
@@ -468,6 +495,7 @@ int main(void) {
         cmocka_unit_test(test_json_errors),
         cmocka_unit_test(test_devices),
         cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_inspect_refused),
         cmocka_unit_test(test_tokenize),
         cmocka_unit_test(test_tokenize_gguf),
         cmocka_unit_test(test_forward),

@@ -6,7 +6,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuzz.h"
 
-#include "vkalign/io.h"
+#include "vkalign/gguf.h"
 
 #include <math.h>
 #include <string.h>

@@ -16,7 +16,7 @@ typedef struct fixture {
     va_gpu *gpu;
     va_graph *g;
     va_node x, attn, h, all, last, mean;
-    va_buffer *buffers[9];
+    va_buffer *buffers[10];
     int n_buffers;
 } fixture;
 
@@ -36,7 +36,8 @@ static va_node linear(fixture *f, const char *name, va_node x, int64_t heads) {
               name);
 }
 
-// A block with a rotation, a norm before and after, and a gated product: every kind of row flow.
+// A block with a rotation, a norm before and after, gated products, one with an auxiliary tensor:
+// every kind of row flow.
 static void build(fixture *f) {
     float table[T * D / HEADS];
     for (int i = 0; i < T * D / HEADS; i += 2) {
@@ -55,8 +56,10 @@ static void build(fixture *f) {
     f->attn = op(f, VA_OP_ATTENTION, attend, q, k, linear(f, "wv", n, HEADS), "attention");
     f->h = op(f, VA_OP_ADD, (va_op_attr){0}, f->x, linear(f, "wo", f->attn, 0), VA_NODE_NONE, "h");
     n = op(f, VA_OP_LAYERNORM, norm, f->h, weight(f, "w2", D, 0), VA_NODE_NONE, "n2");
-    n = op(f, VA_OP_GLU, (va_op_attr){.act = VA_ACT_SILU}, linear(f, "wg", n, 0),
-           linear(f, "wu", n, 0), VA_NODE_NONE, "act");
+    const va_op_attr silu = {.act = VA_ACT_SILU};
+    const va_node gated =
+        op(f, VA_OP_GATED, silu, n, weight(f, "wg1", D, D), weight(f, "wg2", D, D), "gated");
+    n = op(f, VA_OP_GLU, silu, gated, linear(f, "wu", n, 0), VA_NODE_NONE, "act");
     f->all = op(f, VA_OP_ADD, (va_op_attr){0}, f->h, linear(f, "wd", n, 0), VA_NODE_NONE, "out");
     f->last = op(f, VA_OP_SELECT, (va_op_attr){.first = T - 1, .count = 1}, f->all, VA_NODE_NONE,
                  VA_NODE_NONE, "last");
@@ -85,6 +88,7 @@ static void bind_weights(fixture *f) {
 
 static int setup(void **state) {
     static fixture f;
+    f = (fixture){0};
     f.ctx = va_test_ctx();
     f.gpu = va_test_gpu(f.ctx);
     build(&f);
@@ -116,18 +120,14 @@ static int teardown(void **state) {
     return 0;
 }
 
-// J' on K random cotangents of `to`, at these rows of `from`: out [K, count * D].
+// J' on K cotangents [K, rows of `to`, D], at these rows of `from`: out [K, count * D].
 enum { K = 3 };
-static void reverse(fixture *f, va_mode mode, va_node from, va_row_range rows, va_node to,
-                    float *out) {
-    const va_tensor y = va_graph_tensor(f->g, to);
+static void pull_back(fixture *f, va_mode mode, va_node from, va_row_range rows, va_node to,
+                      const float *cotangents, float *out) {
     va_buffer *by, *bx;
     va_block dy, dx;
-    float cotangents[K * N];
-    va_rng r = va_rng_make(5, 1);
-    for (int i = 0; i < K * N; i++)
-        cotangents[i] = (float)va_rng_normal(&r);
-    assert_ok(f->ctx, va_block_create(f->gpu, y.shape[0], K, D, "dy", &by, &dy));
+    const int64_t M = va_graph_tensor(f->g, to).shape[0];
+    assert_ok(f->ctx, va_block_create(f->gpu, M, K, D, "dy", &by, &dy));
     assert_ok(f->ctx, va_block_create(f->gpu, rows.count, K, D, "dx", &bx, &dx));
     assert_ok(f->ctx, va_block_from_host(f->gpu, &dy, cotangents));
     assert_ok(f->ctx, va_vec_fill(f->gpu, &dx, 1e30f));
@@ -135,6 +135,20 @@ static void reverse(fixture *f, va_mode mode, va_node from, va_row_range rows, v
     assert_ok(f->ctx, va_block_to_host(f->gpu, &dx, out));
     va_buffer_destroy(&by);
     va_buffer_destroy(&bx);
+}
+
+static void draw(float *cotangents) {
+    va_rng r = va_rng_make(5, 1);
+    for (int i = 0; i < K * N; i++)
+        cotangents[i] = (float)va_rng_normal(&r);
+}
+
+// The same of random cotangents.
+static void reverse(fixture *f, va_mode mode, va_node from, va_row_range rows, va_node to,
+                    float *out) {
+    float cotangents[K * N];
+    draw(cotangents);
+    pull_back(f, mode, from, rows, to, cotangents, out);
 }
 
 // J on K tangents of all rows that are zero outside `rows`; held by `only` as these rows or all.
@@ -197,6 +211,23 @@ static void test_rows(void **state) {
                     check_rows(f, (va_mode)mode, from[a], rows[i], to[b]);
 }
 
+// Whole sweeps to the last row carry one row past attention; a cotangent of all rows that is zero
+// in the others carries all, uncut.
+static void test_last(void **state) {
+    fixture *f = *state;
+    const va_node from[] = {f->x, f->attn, f->h};
+    float last[K * N], padded[K * N] = {0}, got[K * N], expected[K * N];
+    draw(last);
+    for (int64_t k = 0; k < K; k++)
+        memcpy(padded + k * N + (T - 1) * D, last + k * D, D * sizeof *last);
+    for (int i = 0; i < 3; i++)
+        for (int mode = VA_EXACT; mode <= VA_DETACHED; mode++) {
+            pull_back(f, (va_mode)mode, from[i], (va_row_range){0, T}, f->last, last, got);
+            pull_back(f, (va_mode)mode, from[i], (va_row_range){0, T}, f->all, padded, expected);
+            assert_true(va_test_max_error_f32(got, expected, K * N) <= TOLERANCE);
+        }
+}
+
 // The last row to the last row involves one token of nine; all rows to the last, one in all that
 // follows attention. (The table of rotations can be cut at even rows alone.)
 static void test_work(void **state) {
@@ -213,7 +244,7 @@ static void test_work(void **state) {
               va_graph_sweep_cost(
                   f->g, &(va_sweep){VA_VJP, VA_EXACT, &f->x, 1, VA_ALL_ROWS, f->last, 4}, &all));
     assert_true(one.flop < whole.flop / (T - 1) * 1.05); // and what a mean takes
-    // k and v of eight rows stay, of seven products with a weight
+    // k and v of eight rows stay, of eight products with a weight
     assert_true(all.flop < whole.flop * 0.45);
 }
 
@@ -230,8 +261,12 @@ static void test_refusals(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_last),
         cmocka_unit_test(test_work),
         cmocka_unit_test(test_refusals),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    const struct CMUnitTest wide[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_last)};
+    const int failed = cmocka_run_group_tests(tests, setup, teardown);
+    setenv("VA_GATED", "wide", 1); // a W_eff for each token
+    return failed + cmocka_run_group_tests(wide, setup, teardown);
 }

@@ -14,12 +14,22 @@ static const double VALUE_TOLERANCE = 1e-4, JACOBIAN_TOLERANCE = 1e-4;
 static const double ADJOINT_TOLERANCE = 1e-5;
 static const double RECONSTRUCTION_TOLERANCE = 2e-6;
 
-enum { MAX_SITES = 64 };
+enum { MAX_SITES = 64, MAX_CLASSES = 64 };
+
+// Pairs of sites with one kind and position at each end: "embed@all > norm@last".
+typedef struct pair_class {
+    char name[64];
+    va_mode mode;
+    int n;
+    double worst;
+} pair_class;
 
 static struct {
     va_ctx *ctx;
     va_gpu *gpu;
     double worst_value, worst_jacobian, worst_adjoint, worst_jvp, worst_reconstruction;
+    pair_class classes[MAX_CLASSES];
+    int n_classes;
 } env;
 
 typedef struct fixture {
@@ -201,6 +211,34 @@ static int count_dims(const va_site *site, int64_t rows, int64_t width, int64_t 
     return 2;
 }
 
+// The site's text without its layer.
+static const char *site_class(const va_site *site, char buf[64]) {
+    char text[64];
+    va_site_text(site, text);
+    const char *colon = strchr(text, ':'), *at = strchr(text, '@');
+    snprintf(buf, 64, "%.*s%s", (int)((colon ? colon : at) - text), text, at);
+    return buf;
+}
+
+static void note_class(const va_site *sites, va_mode mode, double error) {
+    char a[64], b[64], name[64];
+    int i = 0;
+    snprintf(name, sizeof name, "%.30s > %.30s", site_class(&sites[0], a),
+             site_class(&sites[1], b));
+    while (i < env.n_classes &&
+           (env.classes[i].mode != mode || strcmp(env.classes[i].name, name) != 0))
+        i++;
+    assert_true(i < MAX_CLASSES);
+    pair_class *c = &env.classes[i];
+    if (i == env.n_classes) {
+        env.n_classes++;
+        c->mode = mode;
+        memcpy(c->name, name, sizeof name);
+    }
+    c->n++;
+    c->worst = fmax(c->worst, error);
+}
+
 // name: "p0.jac.MODE.FROM>TO"
 static void check_jacobian(fixture *f, const va_file_tensor *t) {
     char mode_text[16], from[48], to[48];
@@ -232,8 +270,9 @@ static void check_jacobian(fixture *f, const va_file_tensor *t) {
 
     j.J = VA_NEW_ARRAY(f->arena, float, j.m *j.n);
     assert_ok(env.ctx, va_linmap_dense(j.map, j.J));
-    note(&env.worst_jacobian, va_test_frobenius_error_f32(j.J, expected_values(f, t), t->n_elem),
-         JACOBIAN_TOLERANCE, f->folder, t->name);
+    const double error = va_test_frobenius_error_f32(j.J, expected_values(f, t), t->n_elem);
+    note_class(sites, mode, error);
+    note(&env.worst_jacobian, error, JACOBIAN_TOLERANCE, f->folder, t->name);
     check_adjoint(&j);
     if (mode == VA_DETACHED && sites[0].position == VA_POS_ALL)
         check_reconstruction(f, &j);
@@ -253,16 +292,18 @@ static void check_jacobians(fixture *f, int prompt) {
     }
 }
 
-// -- folders --------------------------------------------------------------------------------------
+// -- models ---------------------------------------------------------------------------------------
 
-static void test_folder(void **state) {
-    char dir[VA_TEST_PATH], path[VA_TEST_PATH];
-    fixture f = {.arena = va_arena_create(), .folder = *state};
-    va_test_fixture(dir, f.folder);
-    assert_ok(env.ctx, va_safetensors_open(env.ctx, va_test_join(path, dir, "expected.safetensors"),
-                                           &f.expected));
-    assert_ok(env.ctx, va_model_open(env.ctx, dir, &f.model));
+static void test_model(void **state) {
+    const va_family_model *m = *state;
+    char path[VA_TEST_PATH];
+    fixture f = {.arena = va_arena_create(), .folder = m->name};
+    assert_ok(env.ctx,
+              va_safetensors_open(env.ctx, va_test_fixture(path, m->expected), &f.expected));
+    assert_ok(env.ctx, va_model_open(env.ctx, va_test_fixture(path, m->model), &f.model));
     assert_ok(env.ctx, va_model_attach(f.model, env.gpu));
+    if (m->check)
+        m->check(env.ctx, m->name, f.model);
     for (int prompt = 0; load_ids(&f, prompt); prompt++) {
         check_values(&f, prompt);
         check_jacobians(&f, prompt);
@@ -273,6 +314,36 @@ static void test_folder(void **state) {
     va_safetensors_close(&f.expected);
     va_arena_destroy(&f.arena);
 }
+
+static int run(const struct CMUnitTest *tests, size_t n) {
+    env.ctx = va_test_ctx();
+    env.gpu = va_test_gpu(env.ctx);
+    int failed = _cmocka_run_group_tests("families", tests, n, NULL, NULL);
+    printf(
+        "worst errors: values %.2g, Jacobians %.2g, adjoint %.2g, J x %.2g, reconstruction %.2g\n",
+        env.worst_value, env.worst_jacobian, env.worst_adjoint, env.worst_jvp,
+        env.worst_reconstruction);
+    for (int i = 0; i < env.n_classes; i++)
+        printf("  %-8s %-32s %3d Jacobians, worst error %.2g\n",
+               env.classes[i].mode == VA_EXACT ? "exact" : "detached", env.classes[i].name,
+               env.classes[i].n, env.classes[i].worst);
+    failed += va_gpu_validation_count(env.gpu) > 0;
+    va_gpu_close(&env.gpu);
+    va_ctx_destroy(&env.ctx);
+    return failed;
+}
+
+int va_test_family_models(const va_family_model *models, int n) {
+    struct CMUnitTest tests[VA_FAMILY_MAX_MODELS];
+    if (n > VA_FAMILY_MAX_MODELS)
+        return 1;
+    for (int i = 0; i < n; i++)
+        tests[i] = (struct CMUnitTest){
+            .name = models[i].name, .test_func = test_model, .initial_state = (void *)&models[i]};
+    return run(tests, (size_t)n);
+}
+
+// -- folders --------------------------------------------------------------------------------------
 
 // "qwen2-window" is of the family "qwen2".
 static bool same_family(const char *a, const char *b) {
@@ -299,24 +370,17 @@ static void test_none_forgotten(void **state) {
 }
 
 int va_test_families(const char *const *folders) {
-    enum { MAX_TESTS = 64 };
-    struct CMUnitTest tests[MAX_TESTS] = {{.name = "none forgotten",
-                                           .test_func = test_none_forgotten,
-                                           .initial_state = (void *)folders}};
-    size_t n = 1;
-    for (; folders[n - 1] && n < MAX_TESTS; n++)
-        tests[n] = (struct CMUnitTest){.name = folders[n - 1],
-                                       .test_func = test_folder,
-                                       .initial_state = (void *)folders[n - 1]};
-    env.ctx = va_test_ctx();
-    env.gpu = va_test_gpu(env.ctx);
-    int failed = _cmocka_run_group_tests("families", tests, n, NULL, NULL);
-    printf(
-        "worst errors: values %.2g, Jacobians %.2g, adjoint %.2g, J x %.2g, reconstruction %.2g\n",
-        env.worst_value, env.worst_jacobian, env.worst_adjoint, env.worst_jvp,
-        env.worst_reconstruction);
-    failed += va_gpu_validation_count(env.gpu) > 0;
-    va_gpu_close(&env.gpu);
-    va_ctx_destroy(&env.ctx);
-    return failed;
+    struct CMUnitTest tests[1 + VA_FAMILY_MAX_MODELS] = {{.name = "none forgotten",
+                                                          .test_func = test_none_forgotten,
+                                                          .initial_state = (void *)folders}};
+    va_family_model models[VA_FAMILY_MAX_MODELS];
+    char expected[VA_FAMILY_MAX_MODELS][VA_TEST_PATH];
+    size_t n = 0;
+    for (; folders[n] && n < VA_FAMILY_MAX_MODELS; n++) {
+        va_test_join(expected[n], folders[n], "expected.safetensors");
+        models[n] = (va_family_model){folders[n], folders[n], expected[n], NULL};
+        tests[n + 1] = (struct CMUnitTest){
+            .name = folders[n], .test_func = test_model, .initial_state = &models[n]};
+    }
+    return run(tests, n + 1);
 }

@@ -6,6 +6,7 @@
 #include "vkalign/model.h"
 
 #include <math.h>
+#include <unistd.h>
 
 static struct {
     va_ctx *ctx;
@@ -486,6 +487,46 @@ static void test_tokenize(void **state) {
     va_arena_destroy(&arena);
 }
 
+// Two tables under a configuration that ties them: both count, as in transformers, so that this is
+// the untied model.
+static void test_tied_in_name_only(void **state) {
+    (void)state;
+    enum { V = 101 };
+    char dir[VA_TEST_PATH], from[VA_TEST_PATH], to[VA_TEST_PATH];
+    va_model *m[2];
+    float *logits[2];
+    va_arena *arena = va_arena_create();
+    const va_site s = site("logits");
+    const va_prompt_params params = {.ids = ids, .seq_len = T, .sites = &s, .n_sites = 1};
+    va_map map;
+    va_test_fixture(from, "gemma3-untied/config.json");
+    assert_ok(env.ctx, va_map_open(env.ctx, from, &map));
+    char *config = va_arena_strndup(arena, (const char *)map.data, map.size_bytes);
+    va_map_close(&map);
+    char *flag = strstr(config, "\"tie_word_embeddings\": false");
+    assert_non_null(flag);
+    memcpy(flag, "\"tie_word_embeddings\": true ", strlen("\"tie_word_embeddings\": true "));
+    va_test_temp_dir(dir);
+    va_test_join(to, dir, "config.json");
+    assert_ok(env.ctx, va_file_write(env.ctx, to, config, (int64_t)strlen(config)));
+    va_test_fixture(from, "gemma3-untied/model.safetensors");
+    assert_int_equal(symlink(from, va_test_join(to, dir, "model.safetensors")), 0);
+    va_test_fixture(from, "gemma3-untied");
+    for (int i = 0; i < 2; i++) {
+        va_prompt *p;
+        assert_ok(env.ctx, va_model_open(env.ctx, i ? dir : from, &m[i]));
+        assert_ok(env.ctx, va_model_attach(m[i], env.gpu));
+        assert_false(va_model_config(m[i])->tied_embeddings);
+        assert_ok(env.ctx, va_prompt_create(m[i], &params, &p));
+        logits[i] = read_site(arena, p, 0, 1);
+        va_prompt_destroy(&p);
+        va_model_close(&m[i]);
+    }
+    assert_memory_equal(logits[0], logits[1], V * sizeof(float));
+    va_test_temp_remove(dir);
+    va_arena_destroy(&arena);
+}
+
 // Only what is needed is uploaded, and what was planned is what is used.
 static void test_memory(void **state) {
     (void)state;
@@ -540,6 +581,7 @@ int main(void) {
         cmocka_unit_test(test_small_budget),
         cmocka_unit_test(test_tokenize),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_tied_in_name_only),
     };
     env.ctx = va_test_ctx();
     env.gpu = va_test_gpu(env.ctx);

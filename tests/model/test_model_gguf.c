@@ -1,6 +1,7 @@
 // A model whose tensors lie in a GGUF file, quantised: the same numbers, bit for bit, as from a
 // folder that holds the dequantised weights; and what is refused. libs: va_model
 // SPDX-License-Identifier: Apache-2.0
+#include "gguf_bytes.h"
 #include "test_gpu.h"
 
 // To put a GGUF file under the configuration of a folder.
@@ -42,22 +43,13 @@ static void quantise(fixture *f, int64_t i, va_dtype dtype) {
     f->plain[i].data = plain;
 }
 
-static void put(va_strbuf *b, uint64_t value, int bytes) {
-    va_strbuf_append(b, (const char *)&value, bytes);
-}
-
-static void put_string(va_strbuf *b, const char *s) {
-    put(b, strlen(s), 8);
-    va_strbuf_puts(b, s);
-}
-
 static void put_tensor(va_strbuf *b, const va_file_tensor *t, int64_t *offset) {
-    put_string(b, t->name);
-    put(b, (uint64_t)t->n_dim, 4);
+    gguf_put_string(b, t->name);
+    gguf_put(b, (uint64_t)t->n_dim, 4);
     for (int k = t->n_dim - 1; k >= 0; k--)
-        put(b, (uint64_t)t->shape[k], 8);
-    put(b, t->dtype == VA_Q8_0 ? Q8_0 : t->dtype == VA_Q4_0 ? Q4_0 : F32, 4);
-    put(b, (uint64_t)*offset, 8);
+        gguf_put(b, (uint64_t)t->shape[k], 8);
+    gguf_put(b, t->dtype == VA_Q8_0 ? Q8_0 : t->dtype == VA_Q4_0 ? Q4_0 : F32, 4);
+    gguf_put(b, (uint64_t)*offset, 8);
     *offset += (t->size_bytes + 31) / 32 * 32;
 }
 
@@ -65,17 +57,17 @@ static void write_gguf(fixture *f) {
     va_strbuf b = {0};
     int64_t offset = 0;
     va_strbuf_puts(&b, "GGUF");
-    put(&b, 3, 4);
-    put(&b, (uint64_t)f->n, 8);
-    put(&b, 1, 8);
-    put_string(&b, "general.file_type");
-    put(&b, 10, 4); // UINT64
-    put(&b, f->file_type, 8);
+    gguf_put(&b, 3, 4);
+    gguf_put(&b, (uint64_t)f->n, 8);
+    gguf_put(&b, 1, 8);
+    gguf_put_string(&b, "general.file_type");
+    gguf_put(&b, 10, 4); // UINT64
+    gguf_put(&b, f->file_type, 8);
     for (int64_t i = 0; i < f->n; i++)
         put_tensor(&b, &f->packed[i], &offset);
     for (int64_t i = 0; i < f->n; i++) {
         while (b.len % 32 != 0)
-            put(&b, 0, 1);
+            gguf_put(&b, 0, 1);
         va_strbuf_append(&b, f->packed[i].data, f->packed[i].size_bytes);
     }
     assert_false(b.failed);
@@ -272,12 +264,12 @@ static void test_refused_files(void **state) {
     va_test_join(path, f->dir, "none");
     assert_error(env.ctx, VA_ERR_FILE, "none: expected a model folder", open_path(path));
     va_strbuf_puts(&b, "GGUF");
-    put(&b, 3, 4);
-    put(&b, 0, 8);
-    put(&b, 1, 8);
-    put_string(&b, "split.count");
-    put(&b, 2, 4); // UINT16
-    put(&b, 3, 2);
+    gguf_put(&b, 3, 4);
+    gguf_put(&b, 0, 8);
+    gguf_put(&b, 1, 8);
+    gguf_put_string(&b, "split.count");
+    gguf_put(&b, 2, 4); // UINT16
+    gguf_put(&b, 3, 2);
     assert_ok(env.ctx, va_file_write(env.ctx, f->gguf, b.data, b.len));
     va_strbuf_free(&b);
     assert_error(env.ctx, VA_ERR_UNSUPPORTED, "expected a whole model, got one of 3 parts",

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static double act(va_act kind, double g) {
+double ref_act(va_act kind, double g) {
     switch (kind) {
     case VA_ACT_GELU_TANH:
         return 0.5 * g * (1 + tanh(sqrt(2 / M_PI) * (g + 0.044715 * g * g * g)));
@@ -26,7 +26,7 @@ static double act(va_act kind, double g) {
     return NAN;
 }
 
-static double slope(va_act kind, double g) {
+double ref_act_slope(va_act kind, double g) {
     switch (kind) {
     case VA_ACT_GELU_TANH: {
         double t = tanh(sqrt(2 / M_PI) * (g + 0.044715 * g * g * g));
@@ -59,15 +59,15 @@ static double slope(va_act kind, double g) {
 static void forward(const op_ref_call *r) {
     const double *gate = r->mode == VA_DETACHED ? r->at[0] : r->xv[0];
     for (int64_t i = 0; i < ref_elems(&r->y); i++)
-        r->out[i] = act(r->attr->act, gate[i]) * r->xv[1][i];
+        r->out[i] = ref_act(r->attr->act, gate[i]) * r->xv[1][i];
 }
 
 static void jvp(const op_ref_call *r) {
     for (int64_t i = 0; i < ref_elems(&r->y); i++) {
         double g = r->xv[0][i], u = r->xv[1][i];
-        r->out[i] = r->dx[1] ? act(r->attr->act, g) * r->dx[1][i] : 0;
+        r->out[i] = r->dx[1] ? ref_act(r->attr->act, g) * r->dx[1][i] : 0;
         if (r->dx[0] && r->mode == VA_EXACT)
-            r->out[i] += slope(r->attr->act, g) * u * r->dx[0][i];
+            r->out[i] += ref_act_slope(r->attr->act, g) * u * r->dx[0][i];
     }
 }
 
@@ -75,9 +75,9 @@ static void vjp(const op_ref_call *r) {
     for (int64_t i = 0; i < ref_elems(&r->y); i++) {
         double g = r->xv[0][i], u = r->xv[1][i];
         if (r->gx[0] && r->mode == VA_EXACT)
-            r->gx[0][i] += slope(r->attr->act, g) * u * r->dy[i];
+            r->gx[0][i] += ref_act_slope(r->attr->act, g) * u * r->dy[i];
         if (r->gx[1])
-            r->gx[1][i] += act(r->attr->act, g) * r->dy[i];
+            r->gx[1][i] += ref_act(r->attr->act, g) * r->dy[i];
     }
 }
 

@@ -31,6 +31,10 @@ typedef struct op_ref {
 VA_OP_LIST(VA_X)
 #undef VA_X
 
+// An activation and its derivative (glu_ref.c).
+double ref_act(va_act kind, double g);
+double ref_act_slope(va_act kind, double g);
+
 static inline int64_t ref_elems(const va_tensor *t) {
     int64_t n = t->n_dim > 0;
     for (int i = 0; i < t->n_dim; i++)

@@ -136,8 +136,9 @@ def add_metadata(writer, config):
         writer.add_final_logit_softcapping(config.final_logit_softcapping)
 
 
-def add_byte_bpe(writer, tokenizer_json, pre):
-    """A vocabulary of tokenizer.json with BPE on bytes; `pre` is llama.cpp's name for its splits."""
+def add_byte_bpe(writer, tokenizer_json, pre, bos, eos):
+    """A vocabulary of tokenizer.json with BPE on bytes, which puts texts between bos and eos; `pre`
+    is llama.cpp's name for its splits."""
     data = json.loads(tokenizer_json.read_text(encoding="utf-8"))
     vocab = {**data["model"]["vocab"], **{t["content"]: t["id"] for t in data["added_tokens"]}}
     special = {t["content"] for t in data["added_tokens"] if t["special"]}
@@ -150,6 +151,10 @@ def add_byte_bpe(writer, tokenizer_json, pre):
                             for t in tokens])
     writer.add_token_merges([" ".join(m) if isinstance(m, list) else m
                              for m in data["model"]["merges"]])
+    writer.add_bos_token_id(vocab[bos])
+    writer.add_eos_token_id(vocab[eos])
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(True)
 
 
 # -- tensors -----------------------------------------------------------------------------------------

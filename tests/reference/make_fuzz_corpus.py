@@ -330,6 +330,36 @@ def make_config_gguf():
                                             rope__scaling__factor=("f32", 4.0)), [embd]))
 
 
+# -- report ----------------------------------------------------------------------------------------
+
+
+def make_report():
+    chance = {"analytic": {"std": 0.2, "p_value": 1e-5, "p_adjusted": 2e-5}}
+    metric = {"name": "far", "n": 1, "across_sites": True, "dimension": 24, "mean": 0.9,
+              "median": 0.9, "std": 0, "min": 0.9, "max": 0.9, "range": 0, "mean_abs": 0.9,
+              "histogram": {"edges": [-1, 0, 1], "counts": [0, 1]}, "alpha": 0.05,
+              "chance_std": 0.2, "chance_mean_abs": 0.16, "n_significant": 1,
+              "nulls": {"analytic": {"n_significant": 1}}, "significant": ["A <b>", "C"],
+              "min_p_adjusted": 2e-5}
+    write("report", "whole", compact({
+        "metadata": {"name": "n & m", "question": "1 < 2?", "tool": "t", "created": "2026",
+                     "seconds": 1.5, "seed": 7,
+                     "model": {"path": "p", "family": "f", "n_layer": 4, "d_model": 24,
+                               "dtype": "F32", "sha256": "0"},
+                     "device": {"name": "d", "driver": "1", "kind": "cpu", "peak_bytes": 5}},
+        "results": [{"concept": "A <b>", "model_layer": 2, "prompt": "P", "status": "success",
+                     "metrics": [{"name": "far", "cosine": 0.9, "abs_cosine": 0.9,
+                                  "nulls": chance}]},
+                    {"concept": "C", "status": "failed", "error": "no", "metrics": []}],
+        "statistics": {"by_metric": [metric, {"name": "none", "n": 0}]},
+        "directions": [{"name": "j", "status": "success", "from": "embed@all", "mode": "exact",
+                        "site": "norm:1@last", "n_tokens": 7, "norm": 7.1, "forward_time": 0.01,
+                        "jvp_time": 0.09, "reconstruction_error": 1.6},
+                       {"name": "m", "status": "success", "site": "s",
+                        "classifier": {"n_train": 7, "n_test": 2, "f1": 0.7, "auroc": 0.8}},
+                       {"name": "x", "status": "failed", "error": "x < NaN"}]}))
+
+
 # -- config ----------------------------------------------------------------------------------------
 
 
@@ -358,6 +388,7 @@ def main():
     make_tokenizer()
     make_hostile_tokenizer()
     make_config()
+    make_report()
     make_gguf()
     make_config_gguf()
     make_tokenizer_gguf()

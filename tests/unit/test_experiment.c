@@ -191,6 +191,24 @@ static void test_overrides(void **state) {
     }
 }
 
+// An alias's node stands in two places; an override changes it in one.
+static void test_override_of_an_alias(void **state) {
+    fixture *f = *state;
+    va_experiment *e = NULL;
+    const va_diagnostic *d;
+    static const char *const set[] = {"directions.near.epochs=0"};
+    char *one = replace(valid, "far: {", "far: &f {");
+    char *two =
+        replace(one, "near: {kind: mlp, site: \"norm:{layer}@last\", epochs: 2}", "near: *f");
+    write_experiment(f, two);
+    assert_int_equal(load(f, set, 1, &e), VA_ERR_SPEC);
+    assert_int_equal(va_experiment_diagnostics(e, &d), 1);
+    assert_non_null(strstr(d[0].message, "directions.near.epochs: expected a number from 1"));
+    va_experiment_free(&e);
+    free(one);
+    free(two);
+}
+
 static void test_files(void **state) {
     fixture *f = *state;
     va_experiment *e = NULL;
@@ -324,6 +342,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_mistakes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_mistakes_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_overrides, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_override_of_an_alias, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_concepts_file, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_large, setup, teardown),

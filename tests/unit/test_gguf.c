@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_support.h"
 
-#include "vkalign/io.h"
+#include "vkalign/gguf.h"
 
 #include <math.h>
 

@@ -1,9 +1,10 @@
 // libs: va_io
 // test_gguf_rules.c: the rules of GGUF files one by one, and files damaged at random.
 // SPDX-License-Identifier: Apache-2.0
+#include "gguf_bytes.h"
 #include "test_support.h"
 
-#include "vkalign/io.h"
+#include "vkalign/gguf.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -28,49 +29,6 @@ static int tear_down(void **state) {
 
 // -- files by hand ----------------------------------------------------------------------------
 
-enum { U8 = 0, U32 = 4, FLOAT32 = 6, BOOL = 7, STRING = 8, ARRAY = 9, U64 = 10 };
-
-static void put(va_strbuf *b, uint64_t value, int bytes) {
-    va_strbuf_append(b, (const char *)&value, bytes);
-}
-
-static void put_string(va_strbuf *b, const char *s) {
-    put(b, strlen(s), 8);
-    va_strbuf_puts(b, s);
-}
-
-static void put_head(va_strbuf *b, uint32_t version, uint64_t n_tensors, uint64_t n_values) {
-    va_strbuf_puts(b, "GGUF");
-    put(b, version, 4);
-    put(b, n_tensors, 8);
-    put(b, n_values, 8);
-}
-
-static void put_key(va_strbuf *b, const char *key, uint32_t type) {
-    put_string(b, key);
-    put(b, type, 4);
-}
-
-// Two dimensions at most; n_dim of them.
-static void put_tensor(va_strbuf *b, const char *name, uint32_t n_dim, uint64_t d0, uint64_t d1,
-                       uint32_t type, uint64_t offset) {
-    put_string(b, name);
-    put(b, n_dim, 4);
-    if (n_dim > 0)
-        put(b, d0, 8);
-    if (n_dim > 1)
-        put(b, d1, 8);
-    put(b, type, 4);
-    put(b, offset, 8);
-}
-
-static void pad(va_strbuf *b, int64_t alignment, int64_t n_data) {
-    while (b->len % alignment != 0)
-        put(b, 0, 1);
-    for (int64_t i = 0; i < n_data; i++)
-        put(b, (uint64_t)i, 1);
-}
-
 // Writes what was put and opens it; frees b.
 static va_status open_bytes(va_strbuf *b, va_gguf **g) {
     assert_false(b->failed);
@@ -90,26 +48,26 @@ static void test_heads(void **state) {
     (void)state;
     va_strbuf b = {0};
     va_gguf *g;
-    put_head(&b, 2, 0, 0);
+    gguf_put_head(&b, 2, 0, 0);
     assert_ok(ctx, open_bytes(&b, &g));
     assert_int_equal(va_gguf_count(g) + va_gguf_key_count(g), 0);
     assert_null(va_gguf_find(g, "a"));
     assert_null(va_gguf_get(g, "a"));
     va_gguf_close(&g);
     va_strbuf_puts(&b, "GGML");
-    put(&b, 3, 4);
+    gguf_put(&b, 3, 4);
     refuse(&b, VA_ERR_FORMAT, "expected the magic GGUF, got 47 47 4d 4c");
     va_strbuf_puts(&b, "GG");
     refuse(&b, VA_ERR_FORMAT, "byte 0: expected 4 bytes of magic, got 2");
-    put_head(&b, 1, 0, 0);
+    gguf_put_head(&b, 1, 0, 0);
     refuse(&b, VA_ERR_UNSUPPORTED, "expected GGUF version 2 or 3, got 1");
-    put_head(&b, 0, 0, 0);
+    gguf_put_head(&b, 0, 0, 0);
     refuse(&b, VA_ERR_UNSUPPORTED, "version 2 or 3, got 0");
-    put_head(&b, 3, 0, 1);
+    gguf_put_head(&b, 3, 0, 1);
     refuse(&b, VA_ERR_FORMAT, "byte 24: 1 values do not fit into the 0 bytes that follow");
-    put_head(&b, 3, UINT64_MAX, 0);
+    gguf_put_head(&b, 3, UINT64_MAX, 0);
     refuse(&b, VA_ERR_FORMAT, "18446744073709551615 tensors do not fit");
-    put_head(&b, 3, 0, (uint64_t)1 << 60);
+    gguf_put_head(&b, 3, 0, (uint64_t)1 << 60);
     refuse(&b, VA_ERR_FORMAT, "values do not fit");
     assert_ok(ctx, va_file_write(ctx, path, "", 0));
     assert_error(ctx, VA_ERR_FORMAT, "bytes of magic, got 0", va_gguf_open(ctx, path, &g));
@@ -121,49 +79,49 @@ static void test_heads(void **state) {
 }
 
 static void begin(va_strbuf *b, const char *key, uint32_t type) {
-    put_head(b, 3, 0, 1);
-    put_key(b, key, type);
+    gguf_put_head(b, 3, 0, 1);
+    gguf_put_key(b, key, type);
 }
 
 static void test_broken_values(void **state) {
     (void)state;
     va_strbuf b = {0};
-    begin(&b, "", U8);
-    put(&b, 1, 2);
+    begin(&b, "", GGUF_U8);
+    gguf_put(&b, 1, 2);
     refuse(&b, VA_ERR_FORMAT, "key: expected 1 to 65535 bytes, got 0");
-    put_head(&b, 3, 0, 1);
-    put(&b, 65536, 8);
-    pad(&b, 1, 65536 + 8);
+    gguf_put_head(&b, 3, 0, 1);
+    gguf_put(&b, 65536, 8);
+    gguf_pad(&b, 1, 65536 + 8);
     refuse(&b, VA_ERR_FORMAT, "key: expected 1 to 65535 bytes, got 65536");
-    put_head(&b, 3, 0, 1);
-    put(&b, UINT64_MAX, 8);
-    put(&b, 0, 8);
+    gguf_put_head(&b, 3, 0, 1);
+    gguf_put(&b, UINT64_MAX, 8);
+    gguf_put(&b, 0, 8);
     refuse(&b, VA_ERR_FORMAT, "key has 18446744073709551615 bytes, the file only 8 more");
-    begin(&b, "a\xff", U8);
-    put(&b, 0, 1);
+    begin(&b, "a\xff", GGUF_U8);
+    gguf_put(&b, 0, 1);
     refuse(&b, VA_ERR_FORMAT, "key: expected UTF-8 without NUL");
-    put_head(&b, 3, 0, 1);
-    put(&b, 2, 8);
+    gguf_put_head(&b, 3, 0, 1);
+    gguf_put(&b, 2, 8);
     va_strbuf_append(&b, "a\0", 2);
-    put(&b, U8, 8);
+    gguf_put(&b, GGUF_U8, 8);
     refuse(&b, VA_ERR_FORMAT, "key: expected UTF-8 without NUL");
     begin(&b, "a", 13);
-    put(&b, 0, 1);
+    gguf_put(&b, 0, 1);
     refuse(&b, VA_ERR_FORMAT, "byte 37: value 'a': unknown type 13");
-    begin(&b, "a", U64);
-    put(&b, 0, 4);
+    begin(&b, "a", GGUF_U64);
+    gguf_put(&b, 0, 4);
     refuse(&b, VA_ERR_FORMAT, "value 'a': 1 of UINT64 do not fit into the 4 bytes");
-    begin(&b, "a", BOOL);
-    put(&b, 2, 1);
+    begin(&b, "a", GGUF_BOOL);
+    gguf_put(&b, 2, 1);
     refuse(&b, VA_ERR_FORMAT, "value 'a': expected a BOOL, got 0x02");
-    begin(&b, "a", STRING);
-    put(&b, 9, 8);
+    begin(&b, "a", GGUF_STRING);
+    gguf_put(&b, 9, 8);
     va_strbuf_puts(&b, "12345678");
     refuse(&b, VA_ERR_FORMAT, "string has 9 bytes, the file only 8 more");
-    put_head(&b, 3, 0, 2);
+    gguf_put_head(&b, 3, 0, 2);
     for (int i = 0; i < 2; i++) {
-        put_key(&b, "twice", U8);
-        put(&b, 0, 1);
+        gguf_put_key(&b, "twice", GGUF_U8);
+        gguf_put(&b, 0, 1);
     }
     refuse(&b, VA_ERR_FORMAT, "key 'twice' stands twice");
 }
@@ -171,27 +129,27 @@ static void test_broken_values(void **state) {
 static void test_broken_arrays(void **state) {
     (void)state;
     va_strbuf b = {0};
-    begin(&b, "a", ARRAY);
-    put(&b, ARRAY, 4);
-    put(&b, 0, 8);
+    begin(&b, "a", GGUF_ARRAY);
+    gguf_put(&b, GGUF_ARRAY, 4);
+    gguf_put(&b, 0, 8);
     refuse(&b, VA_ERR_UNSUPPORTED, "value 'a': arrays of arrays are not supported");
-    begin(&b, "a", ARRAY);
-    put(&b, 99, 4);
-    put(&b, 0, 8);
+    begin(&b, "a", GGUF_ARRAY);
+    gguf_put(&b, 99, 4);
+    gguf_put(&b, 0, 8);
     refuse(&b, VA_ERR_FORMAT, "value 'a': unknown type 99");
-    begin(&b, "a", ARRAY);
-    put(&b, U64, 4);
-    put(&b, (uint64_t)1 << 61, 8);
+    begin(&b, "a", GGUF_ARRAY);
+    gguf_put(&b, GGUF_U64, 4);
+    gguf_put(&b, (uint64_t)1 << 61, 8);
     refuse(&b, VA_ERR_FORMAT, "2305843009213693952 of UINT64 do not fit into the 0 bytes");
-    begin(&b, "a", ARRAY);
-    put(&b, STRING, 4);
-    put(&b, 2, 8);
-    put(&b, 0, 8);
+    begin(&b, "a", GGUF_ARRAY);
+    gguf_put(&b, GGUF_STRING, 4);
+    gguf_put(&b, 2, 8);
+    gguf_put(&b, 0, 8);
     refuse(&b, VA_ERR_FORMAT, "2 of STRING do not fit into the 8 bytes");
-    begin(&b, "a", ARRAY);
-    put(&b, BOOL, 4);
-    put(&b, 3, 8);
-    put(&b, 0x030101, 3);
+    begin(&b, "a", GGUF_ARRAY);
+    gguf_put(&b, GGUF_BOOL, 4);
+    gguf_put(&b, 3, 8);
+    gguf_put(&b, 0x030101, 3);
     refuse(&b, VA_ERR_FORMAT, "expected a BOOL, got 0x03");
 }
 
@@ -203,17 +161,17 @@ static void test_odd_values(void **state) {
     const char *s;
     int64_t n;
     double d;
-    put_head(&b, 3, 0, 4);
-    put_key(&b, "empty", ARRAY);
-    put(&b, STRING, 4);
-    put(&b, 0, 8);
-    put_key(&b, "nan", FLOAT32);
-    put(&b, 0x7FC00000, 4);
-    put_key(&b, "nul", STRING);
-    put(&b, 3, 8);
+    gguf_put_head(&b, 3, 0, 4);
+    gguf_put_key(&b, "empty", GGUF_ARRAY);
+    gguf_put(&b, GGUF_STRING, 4);
+    gguf_put(&b, 0, 8);
+    gguf_put_key(&b, "nan", GGUF_F32);
+    gguf_put(&b, 0x7FC00000, 4);
+    gguf_put_key(&b, "nul", GGUF_STRING);
+    gguf_put(&b, 3, 8);
     va_strbuf_append(&b, "a\0b", 3);
-    put_key(&b, "none", STRING);
-    put(&b, 0, 8);
+    gguf_put_key(&b, "none", GGUF_STRING);
+    gguf_put(&b, 0, 8);
     assert_ok(ctx, open_bytes(&b, &g));
     assert_int_equal(va_gguf_length(va_gguf_get(g, "empty")), 0);
     assert_false(va_gguf_string_at(va_gguf_get(g, "empty"), 0, &s, &n));
@@ -262,19 +220,19 @@ static void test_broken_tensors(void **state) {
     };
     for (int64_t i = 0; i < VA_COUNT(cases); i++) {
         va_strbuf b = {0};
-        put_head(&b, 3, 1, 0);
-        put_tensor(&b, cases[i].name, cases[i].n_dim, cases[i].d0, cases[i].d1, cases[i].type,
-                   cases[i].offset);
-        pad(&b, 32, cases[i].n_data);
+        gguf_put_head(&b, 3, 1, 0);
+        gguf_put_tensor(&b, cases[i].name, cases[i].n_dim, cases[i].d0, cases[i].d1, cases[i].type,
+                        cases[i].offset);
+        gguf_pad(&b, 32, cases[i].n_data);
         refuse(&b, cases[i].code, cases[i].message);
     }
 }
 
 static void put_pair(va_strbuf *b, const char *second, uint64_t offset, uint64_t elems) {
-    put_head(b, 3, 2, 0);
-    put_tensor(b, "a", 1, 9, 0, 0, 0);
-    put_tensor(b, second, 1, elems, 0, 0, offset);
-    pad(b, 32, 96);
+    gguf_put_head(b, 3, 2, 0);
+    gguf_put_tensor(b, "a", 1, 9, 0, 0, 0);
+    gguf_put_tensor(b, second, 1, elems, 0, 0, offset);
+    gguf_pad(b, 32, 96);
 }
 
 static void test_pairs(void **state) {
@@ -299,21 +257,21 @@ static void test_alignment(void **state) {
     va_strbuf b = {0};
     va_gguf *g;
     for (int64_t i = 0; i < VA_COUNT(bad); i++) {
-        begin(&b, "general.alignment", U32);
-        put(&b, bad[i], 4);
+        begin(&b, "general.alignment", GGUF_U32);
+        gguf_put(&b, bad[i], 4);
         refuse(&b, VA_ERR_FORMAT, "general.alignment: expected a power of two from 8 on, got");
     }
-    begin(&b, "general.alignment", FLOAT32);
-    put(&b, 0, 4);
+    begin(&b, "general.alignment", GGUF_F32);
+    gguf_put(&b, 0, 4);
     refuse(&b, VA_ERR_FORMAT, "general.alignment: expected UINT32, got FLOAT32");
-    begin(&b, "general.alignment", U64);
-    put(&b, (uint64_t)1 << 62, 8);
+    begin(&b, "general.alignment", GGUF_U64);
+    gguf_put(&b, (uint64_t)1 << 62, 8);
     refuse(&b, VA_ERR_FORMAT, "power of two");
-    put_head(&b, 3, 1, 1);
-    put_key(&b, "general.alignment", U32);
-    put(&b, 64, 4);
-    put_tensor(&b, "a", 2, 2, 3, 24, 64);
-    pad(&b, 64, 70);
+    gguf_put_head(&b, 3, 1, 1);
+    gguf_put_key(&b, "general.alignment", GGUF_U32);
+    gguf_put(&b, 64, 4);
+    gguf_put_tensor(&b, "a", 2, 2, 3, 24, 64);
+    gguf_pad(&b, 64, 70);
     assert_ok(ctx, open_bytes(&b, &g));
     const va_file_tensor *t = va_gguf_find(g, "a");
     assert_int_equal(t->shape[0], 3); // row-major: the file has the fastest first
@@ -413,12 +371,12 @@ static void test_large_vocabulary(void **state) {
     va_strbuf b = {0};
     va_gguf *g;
     char token[16];
-    begin(&b, "tokens", ARRAY);
-    put(&b, STRING, 4);
-    put(&b, N, 8);
+    begin(&b, "tokens", GGUF_ARRAY);
+    gguf_put(&b, GGUF_STRING, 4);
+    gguf_put(&b, N, 8);
     for (int i = 0; i < N; i++) {
         snprintf(token, sizeof token, "t%d", i);
-        put_string(&b, token);
+        gguf_put_string(&b, token);
     }
     assert_ok(ctx, va_file_write(ctx, path, b.data, b.len));
     va_strbuf_free(&b);

@@ -166,6 +166,40 @@ static void honest_expressions_run_on_long_texts(void **state) {
     free(text);
 }
 
+// Tokens of white space that take in all white space behind them, and tokens that nearly match
+// everywhere.
+static void added_tokens_that_look_far(void **state) {
+    (void)state;
+    enum { N = 300000, LONG = 4096 };
+    static const char blank[] = "\"added_tokens\":[{\"id\":3,\"content\":\" \",\"rstrip\":true}],";
+    char *text = calloc(1, N + 1);
+    assert_non_null(text);
+    va_tokenizer *tok;
+    va_token *tokens;
+    int64_t n;
+    memset(text, ' ', N);
+    assert_ok(ctx, load(blank, &tok));
+    assert_ok(ctx, va_tokenizer_encode(tok, arena, text, N, true, &tokens, &n));
+    assert_int_equal(n, N); // as HF tokenizers has it
+    assert_int_equal(tokens[0].end, N);
+    assert_int_equal(tokens[N - 1].begin, N - 1);
+    va_tokenizer_free(&tok);
+    for (int extra = 0; extra < 2; extra++) {
+        va_strbuf b = {0};
+        memset(text, 'a', N);
+        va_strbuf_printf(&b, "\"added_tokens\":[{\"id\":3,\"content\":\"%.*sb\"}],",
+                         LONG - 1 + extra, text);
+        if (extra)
+            assert_error(ctx, VA_ERR_FORMAT, "expected at most 4096 bytes, got 4097",
+                         load(b.data, &tok));
+        else
+            assert_ok(ctx, load(b.data, &tok));
+        va_tokenizer_free(&tok);
+        va_strbuf_free(&b);
+    }
+    free(text);
+}
+
 #define BOS_TEMPLATE                                                                               \
     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"b\"}},"              \
     "{\"Sequence\":{\"id\":\"A\"}}],\"special_tokens\":{\"b\":{\"ids\":[1]}}}"
@@ -197,7 +231,7 @@ int main(void) {
         TEST(normalizers_that_multiply),    TEST(few_that_multiply_are_fine),
         TEST(pre_tokenizers_that_multiply), TEST(decoders_that_multiply),
         TEST(expressions_that_backtrack),   TEST(honest_expressions_run_on_long_texts),
-        TEST(templates_that_pile_up),
+        TEST(templates_that_pile_up),       TEST(added_tokens_that_look_far),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
