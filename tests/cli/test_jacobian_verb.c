@@ -239,12 +239,12 @@ static void test_refused(void **state) {
 
 // Waits for the file being written, lets some chunks pass, and stops: no file is left.
 static void expect_interrupted(const char *from, const char *out) {
-    char many[600] = "2";
-    for (int i = 1; i < 100; i++)
+    char many[128] = "2";
+    for (int i = 1; i < 40; i++)
         strcat(many, ",7");
     cli_start(&env.p, NULL,
               CLI_ARGS("jacobian", "--model", SHIPPED, "--ids", many, "--from", from, "--to",
-                       "resid:last@all", "--out", out, "--memory", "40M"));
+                       "resid:last@all", "--out", out, "--memory", "12M"));
     for (int i = 0; i < 3000 && va_test_count_files(env.dir) == 0 && cli_running(&env.p); i++)
         cli_sleep_ms(10);
     assert_int_equal(va_test_count_files(env.dir), 1);
