@@ -135,6 +135,7 @@ typedef struct va_op {
     // Primal tensors that derivatives read (bits as above), by mode. Weights (inputs that carry no
     // derivative) are always present and need no bit.
     uint32_t keep_exact, keep_detached;
+    bool aux_optional; // forward runs without aux, which derivatives alone read
     va_row_flow row_flow;
     uint32_t row_in; // of VA_ROWS_SAME
     // Checks shapes and dtypes (VA_ERR_SHAPE: what, expected, got), sets y and aux (n_dim 0: none)

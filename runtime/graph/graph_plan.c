@@ -170,7 +170,7 @@ static int64_t forward_intervals(va_graph *g, const int32_t *last, va_interval *
         g->forward_cost.bytes += cost.bytes;
         if (!(nd->stored & STORED_Y))
             add_interval(iv, where, &n_iv, &nd->y_slot, n, last[n], va_tensor_bytes(&nd->y));
-        if (!(nd->stored & STORED_AUX) && nd->aux.n_dim > 0)
+        if (!(nd->stored & STORED_AUX) && nd->aux.n_dim > 0 && !nd->op->aux_optional)
             add_interval(iv, where, &n_iv, &nd->aux_slot, n, n, va_tensor_bytes(&nd->aux));
         add_interval(iv, where, &n_iv, &nd->scratch_slot, n, n,
                      va_graph_scratch(nd, &c, VA_FORWARD));

@@ -170,8 +170,10 @@ static va_status forward_chunk(const va_op_call *c, const chunk *p) {
     const va_slice x = rows_of(p, &c->x[X], c->x[X].shape[1]), y = rows_of(p, &c->y, width(c));
     VA_TRY(multiply(c, p, GATE, x, y, false));
     VA_TRY(multiply(c, p, UP, x, p->product, false));
-    VA_TRY(run_rows(c, p, "op/gated.FORWARD", 1u << 1 | 1u << 2, 0,
-                    (va_slice[]){p->product, y, c->aux.mem}));
+    // What is not written is bound to something that is there.
+    const bool keep = va_tensor_present(&c->aux);
+    VA_TRY(run_rows(c, p, "op/gated.FORWARD", 1u << 1 | (keep ? 1u << 2 : 0), keep,
+                    (va_slice[]){p->product, y, keep ? c->aux.mem : p->product}));
 done:
     return st;
 }
@@ -293,7 +295,8 @@ done:
 // The call with exactly the memory that its tensors take.
 static va_op_call trim(const va_op_call *c, va_pass pass, const va_tensor *y) {
     va_op_call t = *c;
-    t.aux.mem = va_slice_at(c->aux.mem, 0, 2 * va_tensor_bytes(y));
+    if (va_tensor_present(&c->aux))
+        t.aux.mem = va_slice_at(c->aux.mem, 0, 2 * va_tensor_bytes(y));
     if (pass != VA_FORWARD) {
         t.dx[X].mem = op_tangent_slice(c, &c->dx[X], &c->x[X]);
         t.dy.mem = op_tangent_slice(c, &c->dy, y);
@@ -355,6 +358,7 @@ const va_op va_op_gated = {.name = "gated",
                            .detached_in = 1 << X,
                            .keep_exact = VA_KEEP_AUX,
                            .keep_detached = VA_KEEP_AUX,
+                           .aux_optional = true,
                            .row_flow = VA_ROWS_SAME,
                            .row_in = 1 << X,
                            .infer = infer,

@@ -153,7 +153,8 @@ va_status op_check(const va_op_call *c, const va_op *op, va_pass pass, va_tensor
         if (reads_input(c, op, pass, i))
             VA_TRY(need(c, op, name[i], &c->x[i], &c->x[i], 1, !(op->diff_in >> i & 1)));
     uint32_t keep = c->mode == VA_EXACT ? op->keep_exact : op->keep_detached;
-    if (aux.n_dim > 0 && (pass == VA_FORWARD || (keep & VA_KEEP_AUX)))
+    const bool left_out = op->aux_optional && !va_tensor_present(&c->aux);
+    if (aux.n_dim > 0 && (pass == VA_FORWARD ? !left_out : (keep & VA_KEEP_AUX) != 0))
         VA_TRY(need(c, op, "the auxiliary tensor", &c->aux, &aux, 1, false));
     VA_TRY(pass == VA_FORWARD ? need(c, op, "the output", &c->y, y, 1, false)
                               : check_tangents(c, op, y));

@@ -1,7 +1,7 @@
 #version 450
 // gated.comp: what y = act(x W_gate') (x W_up') needs beside its matmuls. aux [M, 2, F] holds
 // a = act'(g) u and b = act(g).
-// FORWARD   y holds g, up u: y = act(g) u, and aux
+// FORWARD   y holds g, up u: y = act(g) u, and aux where there is one (part 1)
 // JVP       dy = a s + b dy, where s = dx W_gate' and dy = dx W_up' before; without a gate dy = b dy
 // VJP       s = a dy (part 0) or b dy (part 1)
 // FORM      rows first..first+n_rows-1 of W_eff = diag(a) W_gate + diag(b) W_up for token row0
@@ -22,7 +22,7 @@ layout(push_constant) uniform Push
 {
     uint n; // items
     uint F, k, row0;
-    uint part; // JVP: whether there is a gate
+    uint part; // JVP: whether there is a gate; FORWARD: an aux
     uint d, first;
 };
 
@@ -44,6 +44,8 @@ void main()
         return;
     float g = y[i], u = up[i], b = act(g);
     y[i] = b * u;
+    if (part == 0)
+        return;
     aux[aux_at(i)] = act_slope(g) * u;
     aux[aux_at(i) + F] = b;
 }

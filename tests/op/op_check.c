@@ -330,7 +330,7 @@ float *op_run_forward(va_gpu *gpu, va_op_id op, const va_op_attr *attr, const va
             v.call.x[i] = device_tensor(&v, &x[i], data[i]);
     assert_ok(v.ctx, va_op_get(op)->infer(v.ctx, attr, x, y, &aux));
     v.call.y = device_tensor(&v, y, NULL);
-    if (aux.n_dim > 0)
+    if (aux.n_dim > 0 && !va_op_get(op)->aux_optional)
         v.call.aux = device_tensor(&v, &aux, NULL);
     set_scratch(&v, va_op_get(op), VA_FORWARD);
     assert_ok(v.ctx, va_op_get(op)->forward(&v.call));

@@ -49,7 +49,8 @@ void op_check_nan(va_gpu *gpu, const op_case *c);
 // All three.
 void op_check_all(va_gpu *gpu, const op_case *c);
 
-// Forward alone: inputs x as given (host data of the dtype), y read back. malloc'ed.
+// Forward alone, without an optional auxiliary tensor: inputs x as given (host data of the dtype),
+// y read back. malloc'ed.
 float *op_run_forward(va_gpu *gpu, va_op_id op, const va_op_attr *attr, const va_tensor *x,
                       const void *const *data, va_tensor *y);
 

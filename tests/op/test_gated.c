@@ -57,6 +57,30 @@ static void test_absent(void **state) {
     op_check_device(*state, &c);
 }
 
+// Where no derivative is wanted, forward leaves nothing behind. Integers, so that the sums are
+// exact.
+static void test_forward_alone(void **state) {
+    enum { M = 5, D = 9, F = 131 };
+    float x[M * D], w[2][F * D];
+    for (int i = 0; i < M * D; i++)
+        x[i] = (float)(i * 7 % 11 - 5);
+    for (int i = 0; i < F * D; i++) {
+        w[0][i] = (float)(i * 31 % 17 - 8);
+        w[1][i] = (float)(i * 13 % 19 - 9);
+    }
+    va_tensor in[VA_OP_MAX_IN] = {OP_F32_2(M, D), OP_F32_2(F, D), OP_F32_2(F, D)}, y;
+    va_op_attr attr = {.act = VA_ACT_RELU};
+    float *got =
+        op_run_forward(*state, VA_OP_GATED, &attr, in, (const void *[]){x, w[0], w[1]}, &y);
+    for (int i = 0; i < M * F; i++) {
+        float sum[2] = {0, 0};
+        for (int j = 0; j < 2 * D; j++)
+            sum[j / D] += x[i / F * D + j % D] * w[j / D][i % F * D + j % D];
+        assert_true(got[i] == (sum[0] > 0 ? sum[0] * sum[1] : 0));
+    }
+    free(got);
+}
+
 // W_eff in two ranges: more rows than a loop of lavapipe's may take, and 22 MB of each of three
 // areas; the second range of a packed weight of odd rows begins where it can be bound.
 static void test_ranges(void **state) {
@@ -178,6 +202,7 @@ int main(void) {
         cmocka_unit_test(test_scratch),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_forward_alone),
     };
     const struct CMUnitTest narrow[] = {
         cmocka_unit_test(test_formulas_and_nan),
