@@ -1,5 +1,7 @@
 // --dry-run and --memory: what is planned without a device is what a run takes, and maps whose
-// matrix is larger than the memory allowed are solved and written all the same.
+// matrix is larger than the memory allowed are solved and written all the same. Not on SwiftShader,
+// where that takes minutes.
+// drivers: lavapipe
 // SPDX-License-Identifier: Apache-2.0
 #include "test_gpu.h"
 
