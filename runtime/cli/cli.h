@@ -17,7 +17,7 @@
 // X(id, long name, short name or NULL, value's name or NULL for a flag, help)
 #define VA_OPT_LIST(X)                                                                             \
     X(OPT_MODEL, "--model", NULL, "DIR",                                                           \
-      "model folder (config.json, tokenizer.json, safetensors)")                                   \
+      "model folder (config.json, tokenizer.json, safetensors) or GGUF")                           \
     X(OPT_TEXT, "--text", NULL, "T", "the prompt")                                                 \
     X(OPT_TEXT_FILE, "--text-file", NULL, "F", "read the prompt from a file, - for stdin")         \
     X(OPT_IDS, "--ids", NULL, "1,2,3", "token ids instead of a text")                              \
