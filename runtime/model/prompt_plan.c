@@ -28,7 +28,7 @@ static int64_t site_bytes(const prompt_site *s, int64_t k) {
     return prompt_padded(va_block_bytes(s->rows, k, s->width));
 }
 
-enum { MAX_WIDTHS = 2 * (16 + 2 * 64) };
+enum { MAX_WIDTHS = 16 + 2 * 64 };
 
 // From w to below k: all up to 16, then the powers of two and the numbers before them, where ops
 // change their ways.
@@ -42,6 +42,11 @@ static int spread_widths(int64_t w, int64_t k, int64_t *width) {
     return n;
 }
 
+// Of the last sweep when n vectors go k at a time.
+static int64_t last_width(int64_t n, int64_t k) {
+    return n % k > 0 ? n % k : k;
+}
+
 // The numbers of vectors that sweeps will have where most have k. Fewer may take more: a product of
 // few rows is summed in parts. A map is applied to any number; a whole matrix ends with what is
 // left.
@@ -50,15 +55,16 @@ static int sweep_widths(const prompt_request *r, const va_map_plan *plan, int64_
     int n = 0;
     width[n++] = k;
     if (r->use == VA_MAP_DENSE) {
-        const int64_t left = (r->reverse ? plan->rows : plan->columns) % k;
-        if (left > 0)
-            width[n++] = left;
+        width[n++] = last_width(r->reverse ? plan->rows : plan->columns, k);
         return n;
     }
-    n += spread_widths(VA_MAX(r->min_k, 1), k, &width[n]);
-    if (k < r->max_k)
-        n += spread_widths(1, k, &width[n]); // blocks are cut: what is left of one has any width
-    return n;
+    const bool cut = k < r->max_k; // blocks, by the memory there is: what is left of them counts
+    if (cut && r->min_k > 0) {
+        width[n++] = last_width(r->max_k, k);
+        width[n++] = last_width(r->min_k, k);
+        return n;
+    }
+    return n + spread_widths(cut ? 1 : VA_MAX(r->min_k, 1), k, &width[n]);
 }
 
 static va_status sweeps_bytes(const va_prompt *p, const prompt_request *r, int64_t k,

@@ -110,14 +110,14 @@ static void test_plans(void **state) {
     (void)state;
     static const request requests[] = {
         {"jacobian", "embed@all", "norm:last@last", {{NULL}}},
-        {"jacobian", "embed@all", "norm:last@last", {{"--memory", "6.5M"}}},
+        {"jacobian", "embed@all", "norm:2@last", {{"--memory", "2.5M"}}},
         {"jacobian", "embed@last", "resid:3@all", {{"--memory", "2400k"}}},
         {"jacobian", "embed@all", "norm:4@last", {{"--mode", "detached"}}},
         {"jacobian", "resid:*@all", "norm:last@last", {{NULL}}},
-        {"jacobian", "resid:*@all", "norm:last@last", {{"--memory", "7M"}}},
+        {"jacobian", "resid:*@all", "norm:3@last", {{"--memory", "4M"}}},
         {"jacobian", "embed@all", "logits", {{"--tokens", "5,17"}}},
         {"svd", "embed@all", "norm:last@last", {{"-k", "8"}}},
-        {"svd", "embed@all", "norm:last@last", {{"-k", "8"}, {"--memory", "5.9M"}}},
+        {"svd", "embed@all", "norm:2@last", {{"-k", "8"}, {"--memory", "1.9M"}}},
         {"svd", "embed@last", "resid:2@all", {{"-k", "16"}}},
         {"svd", "embed@all", "norm:2@last", {{"-k", "8"}, {"--method", "subspace"}}},
     };
@@ -149,7 +149,7 @@ static void test_too_little(void **state) {
     (void)state;
     static const char *const verbs[] = {"jacobian", "svd"};
     for (int64_t i = 0; i < VA_COUNT(verbs); i++) {
-        request r = {verbs[i], "embed@all", "norm:last@last", {{"--memory", "1M"}}};
+        request r = {verbs[i], "embed@all", "norm:2@last", {{"--memory", "1M"}}};
         const char *args[MAX_ARGS];
         char bytes[32];
         long long need;
@@ -158,7 +158,7 @@ static void test_too_little(void **state) {
             cli_run(&env.p, 4, dry ? "VK_ICD_FILENAMES=/none" : NULL, args);
             const char *at = strstr(env.p.err, "not even one vector fits: expected ");
             assert_non_null(at);
-            assert_non_null(strstr(at, "weights 4.94 MB"));
+            assert_non_null(strstr(at, "weights 1.23 MB"));
             assert_non_null(strstr(at, "got 1 MB"));
             assert_int_equal(sscanf(at, "not even one vector fits: expected %lld bytes", &need), 1);
         }
