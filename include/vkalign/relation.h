@@ -52,7 +52,7 @@ typedef struct va_relation_pair {
 } va_relation_pair;
 
 typedef struct va_relation_pairs {
-    va_relation_pair *train, *test;
+    va_relation_pair *train, *test; // the pairs of an example stand together
     int64_t n_train, n_test;
 } va_relation_pairs;
 // Every example in every prompt, the examples dealt out by data->seed. VA_ERR_USAGE without a

@@ -7,6 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+// n bytes as a text, arena-owned.
+static va_status take_text(va_cli *cli, const char *path, const char *data, int64_t n,
+                           const char **text) {
+    va_status st = VA_OK;
+    if (n > 0 && memchr(data, 0, (size_t)n))
+        return va_fail(cli->ctx, VA_ERR_FORMAT, "%s: expected text, got a zero byte", path);
+    VA_TRY_ALLOC(cli->ctx, *text, va_arena_strndup(cli->arena, n > 0 ? data : "", n));
+done:
+    return st;
+}
+
 static va_status read_stdin(va_cli *cli, const char **text) {
     va_status st = VA_OK;
     va_strbuf all = {0};
@@ -14,7 +25,11 @@ static va_status read_stdin(va_cli *cli, const char **text) {
     size_t n;
     while ((n = fread(buf, 1, sizeof buf, stdin)) > 0)
         va_strbuf_append(&all, buf, (int64_t)n);
-    VA_TRY_ALLOC(cli->ctx, *text, va_arena_strndup(cli->arena, all.data ? all.data : "", all.len));
+    if (ferror(stdin))
+        VA_TRY(va_fail(cli->ctx, VA_ERR_FILE, "standard input: %s", strerror(errno)));
+    if (all.failed)
+        VA_TRY(va_fail(cli->ctx, VA_ERR_MEMORY, "standard input: out of host memory"));
+    VA_TRY(take_text(cli, "standard input", all.data, all.len, text));
 done:
     va_strbuf_free(&all);
     return st;
@@ -26,11 +41,7 @@ static va_status read_text_file(va_cli *cli, const char *path, const char **text
     if (strcmp(path, "-") == 0)
         return read_stdin(cli, text);
     VA_TRY(va_map_open(cli->ctx, path, &map));
-    if (map.size_bytes > 0 && memchr(map.data, 0, (size_t)map.size_bytes))
-        VA_TRY(va_fail(cli->ctx, VA_ERR_FORMAT, "%s: expected text, got a zero byte", path));
-    VA_TRY_ALLOC(cli->ctx, *text,
-                 va_arena_strndup(cli->arena, map.size_bytes > 0 ? (const char *)map.data : "",
-                                  map.size_bytes));
+    VA_TRY(take_text(cli, path, (const char *)map.data, map.size_bytes, text));
 done:
     va_map_close(&map);
     return st;

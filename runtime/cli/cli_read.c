@@ -61,7 +61,9 @@ static void print_padded(const va_cli *cli, const char *text, int width) {
 // -- spectrum -------------------------------------------------------------------------------------
 
 const char *va_cli_range_text(char buf[VA_CLI_RANGE], const va_read_range *r) {
-    if (r->low == r->high)
+    if (isnan(r->low)) // of a map that is zero
+        snprintf(buf, VA_CLI_RANGE, "-");
+    else if (r->low == r->high)
         snprintf(buf, VA_CLI_RANGE, "%.4g", r->low);
     else
         snprintf(buf, VA_CLI_RANGE, "%.4g to %.4g", r->low, r->high);
@@ -72,7 +74,7 @@ static double captured(const va_read_spectrum_result *s) {
     double sum = 0;
     for (int64_t j = 0; j < s->svd.k; j++)
         sum += s->svd.sigma[j] * s->svd.sigma[j];
-    return sum / s->frobenius / s->frobenius;
+    return sum > 0 ? sum / s->frobenius / s->frobenius : 0;
 }
 
 static void json_range(va_json *obj, const char *key, const va_read_range *r) {

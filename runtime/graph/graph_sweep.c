@@ -165,10 +165,23 @@ done:
     return st;
 }
 
-// Every from node has the rows asked for.
+// VA_ALL_ROWS are those of the first from node.
+static va_row_range rows_asked(const va_graph *g, const va_sweep *r) {
+    return r->rows.count != 0 ? r->rows : (va_row_range){0, g->nodes[r->from[0]].y.shape[0]};
+}
+
+// Every from node has the rows asked for; when all are, none has more than the first.
 static va_status check_rows(const va_graph *g, const va_sweep *r) {
-    for (int64_t i = 0; i < r->n_from && r->rows.count != 0; i++) {
+    for (int64_t i = 0; i < r->n_from; i++) {
         const int64_t M = g->nodes[r->from[i]].y.shape[0];
+        if (r->rows.count == 0 && M <= rows_asked(g, r).count)
+            continue;
+        if (r->rows.count == 0)
+            return va_fail(g->ctx, VA_ERR_USAGE,
+                           "derivative by all rows of %s, %lld: expected no source with more, got "
+                           "%s with %lld",
+                           g->nodes[r->from[0]].name, (long long)rows_asked(g, r).count,
+                           g->nodes[r->from[i]].name, (long long)M);
         if (r->rows.first < 0 || r->rows.count < 0 || r->rows.first > M - r->rows.count)
             return va_fail(g->ctx, VA_ERR_USAGE,
                            "derivative by rows %lld to %lld of %s, which has %lld",
@@ -218,9 +231,7 @@ va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **
                       .k = r->k,
                       .to = r->to,
                       .n_from = n_from,
-                      .from_rows = r->rows};
-    if (p->from_rows.count == 0)
-        p->from_rows = (va_row_range){0, g->nodes[r->from[0]].y.shape[0]};
+                      .from_rows = rows_asked(g, r)};
     VA_TRY_ALLOC(g->ctx, p->from, VA_NEW_ARRAY(arena, va_node, n_from));
     VA_TRY_ALLOC(g->ctx, p->active, VA_NEW_ARRAY(arena, uint8_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->exec, VA_NEW_ARRAY(arena, uint8_t, g->n_nodes));
@@ -241,17 +252,17 @@ done:
     return st;
 }
 
-static bool same_request(const sweep_plan *p, const va_sweep *r) {
-    const va_row_range rows = r->rows.count > 0 || !p ? r->rows : p->from_rows;
+static bool same_request(const va_graph *g, const sweep_plan *p, const va_sweep *r) {
     return p && p->pass == r->pass && p->mode == r->mode && p->to == r->to && p->k == r->k &&
-           p->n_from == r->n_from && va_graph_same_rows(p->from_rows, rows) &&
-           memcmp(p->from, r->from, (size_t)r->n_from * sizeof *r->from) == 0;
+           p->n_from == r->n_from &&
+           memcmp(p->from, r->from, (size_t)r->n_from * sizeof *r->from) == 0 &&
+           va_graph_same_rows(p->from_rows, rows_asked(g, r));
 }
 
 va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan) {
     int oldest = 0;
     for (int i = 0; i < PLAN_CACHE; i++) {
-        if (same_request(g->plans[i], r)) {
+        if (same_request(g, g->plans[i], r)) {
             g->plans[i]->used = ++g->clock;
             *plan = g->plans[i];
             return VA_OK;

@@ -109,6 +109,9 @@ static va_status check_view(const va_pt_machine *m, va_pt_view *t) {
     for (int i = 0; i < t->n_dim; i++)
         if (!va_mul_i64(t->n_elem, t->shape[i], &t->n_elem))
             return va_pt_fail(m, VA_ERR_FORMAT, "a tensor's shape overflows");
+    for (int i = 0; i < t->n_dim; i++)
+        if (t->shape[i] == 1)
+            t->stride[i] = 0; // any number may stand there, and is never stepped by
     for (int i = 0; i < t->n_dim && t->n_elem > 0; i++)
         fits = fits && va_mul_i64(t->shape[i] - 1, t->stride[i], &step) &&
                va_add_i64(last, step, &last);

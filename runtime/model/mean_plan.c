@@ -131,7 +131,6 @@ static va_status plan_group(va_mean_map *mean, const mean_group *g, const va_map
 }
 
 // Device bytes of everything with k vectors: weights are shared, the rest is each graph's own.
-// resident may be NULL.
 static va_status count_bytes(va_mean_map *mean, const va_map_budget *budget, int64_t k,
                              int64_t *shared, int64_t *resident) {
     va_status st = VA_OK;

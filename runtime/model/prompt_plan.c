@@ -30,11 +30,11 @@ static int64_t site_bytes(const prompt_site *s, int64_t k) {
 
 enum { MAX_WIDTHS = 16 + 2 * 64 };
 
-// From w to below k: all up to 16, then the powers of two and the numbers before them, where ops
-// change their ways.
-static int spread_widths(int64_t w, int64_t k, int64_t *width) {
+// Below k: all up to 16, then the powers of two and the numbers before them, where ops change their
+// ways.
+static int spread_widths(int64_t k, int64_t *width) {
     int n = 0;
-    for (; w < k; w += w < 16 ? 1 : w) {
+    for (int64_t w = 1; w < k; w += w < 16 ? 1 : w) {
         width[n++] = w;
         if (w >= 16 && 2 * w - 1 < k)
             width[n++] = 2 * w - 1;
@@ -58,13 +58,12 @@ static int sweep_widths(const prompt_request *r, const va_map_plan *plan, int64_
         width[n++] = last_width(r->reverse ? plan->rows : plan->columns, k);
         return n;
     }
-    const bool cut = k < r->max_k; // blocks, by the memory there is: what is left of them counts
-    if (cut && r->min_k > 0) {
+    if (r->min_k > 0) { // blocks of two sizes, which memory may cut
         width[n++] = last_width(r->max_k, k);
         width[n++] = last_width(r->min_k, k);
         return n;
     }
-    return n + spread_widths(cut ? 1 : VA_MAX(r->min_k, 1), k, &width[n]);
+    return n + spread_widths(k, &width[n]);
 }
 
 static va_status sweeps_bytes(const va_prompt *p, const prompt_request *r, int64_t k,

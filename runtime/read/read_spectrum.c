@@ -56,9 +56,12 @@ static va_status estimate_norm(va_ctx *ctx, va_linmap *map, const va_read_spectr
     va_status st = VA_OK;
     va_svd_estimate e;
     VA_TRY(va_svd_frobenius_estimate(ctx, map, p->probes > 0 ? p->probes : 64, p->svd.seed, &e));
+    double known = 0; // the norm is at least that of the triplets found
+    for (int64_t j = 0; j < out->svd.k; j++)
+        known += out->svd.sigma[j] * out->svd.sigma[j];
     out->probes = e.probes;
-    out->frobenius = sqrt(e.mean);
-    out->frobenius_error = e.mean > 0 ? e.standard_error / (2 * out->frobenius) : 0;
+    out->frobenius = sqrt(fmax(e.mean, known));
+    out->frobenius_error = out->frobenius > 0 ? e.standard_error / (2 * out->frobenius) : 0;
     if (out->svd.sigma[0] > 0)
         out->stable_rank_error = e.standard_error / out->svd.sigma[0] / out->svd.sigma[0];
 done:

@@ -59,7 +59,7 @@ static va_relation_rate shuffled_rate(evaluation *e, const int32_t *sorted, cons
             e->temp[i] = end - first < x->n ? (double)hits / (double)(x->n - (end - first)) : 0;
         }
     }
-    return relation_rate(x->pairs, x->n, e->temp, NULL);
+    return relation_rate(x->pairs, relation_measured(wanted, x->n), e->temp, NULL);
 }
 
 // e->said holds what the operator says.
@@ -252,6 +252,18 @@ done:
 
 // -- all of it ------------------------------------------------------------------------------------
 
+// Errors and leaving one out count by example.
+static va_status check_together(va_ctx *ctx, const va_relation_pair *pairs, int64_t n) {
+    for (int64_t i = 1; i < n; i++)
+        for (int64_t j = i - 2; j >= 0 && pairs[i].example != pairs[i - 1].example; j--)
+            if (pairs[j].example == pairs[i].example)
+                return va_fail(ctx, VA_ERR_USAGE,
+                               "a relation: expected the pairs of an example together, got example "
+                               "%lld as pairs %lld and %lld",
+                               (long long)pairs[i].example, (long long)j, (long long)i);
+    return VA_OK;
+}
+
 static va_status prepare(evaluation *e, const va_relation_pairs *pairs) {
     va_status st = VA_OK;
     const va_relation_params *p = e->params;
@@ -263,6 +275,8 @@ static va_status prepare(evaluation *e, const va_relation_pairs *pairs) {
         return va_fail(e->ctx, VA_ERR_USAGE,
                        "a relation: expected pairs to fit on and pairs to test, got %lld and %lld",
                        (long long)pairs->n_train, (long long)pairs->n_test);
+    VA_TRY(check_together(e->ctx, pairs->train, pairs->n_train));
+    VA_TRY(check_together(e->ctx, pairs->test, pairs->n_test));
     VA_TRY(relation_states_read(e->model, e->arena, p->layer, pairs->train, pairs->n_train,
                                 &e->train));
     VA_TRY(

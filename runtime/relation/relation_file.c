@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "relation_priv.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,11 @@ static va_status take_int(const reader *r, const va_yaml *n, const char *what, i
                    n->line, n->col, what, (long long)least, (long long)most, kind_text(n));
 }
 
+static bool ends_in_space(const char *s) {
+    const size_t n = strlen(s);
+    return n > 0 && isspace((unsigned char)s[n - 1]);
+}
+
 static va_status read_prompts(const reader *r, const va_yaml *n, va_relation_data *data) {
     va_status st = VA_OK;
     const char **list;
@@ -92,6 +98,9 @@ static va_status read_prompts(const reader *r, const va_yaml *n, va_relation_dat
         const char *at = strstr(list[i], slot);
         if (!at || strstr(at + 1, slot))
             VA_TRY(fail_at(r, n->item[i], "prompts", "{subject} once"));
+        if (ends_in_space(list[i]))
+            VA_TRY(fail_at(r, n->item[i], "prompts",
+                           "no space at the end, one is set before objects"));
     }
     data->prompts = list;
     data->n_prompts = n->n;

@@ -44,7 +44,11 @@ static va_status make_pair(va_model *model, va_arena *arena, const char *prompt,
     va_token *tokens;
     int32_t *ids;
     const char *text;
-    const int64_t before = strstr(prompt, slot) - prompt, length = (int64_t)strlen(e->subject);
+    const char *place = strstr(prompt, slot);
+    if (!place)
+        return va_fail(ctx, VA_ERR_USAGE, "a relation's prompt: expected {subject} in \"%.200s\"",
+                       prompt);
+    const int64_t before = place - prompt, length = (int64_t)strlen(e->subject);
     VA_TRY_ALLOC(ctx, text,
                  va_arena_printf(arena, "%.*s%s%s", (int)before, prompt, e->subject,
                                  prompt + before + (int64_t)strlen(slot)));
@@ -74,6 +78,12 @@ va_status va_relation_tokenize(va_model *model, va_arena *arena, const va_relati
     if (!va_model_tokenizer(model))
         return va_fail(ctx, VA_ERR_USAGE, "%s has no tokenizer.json, which a relation needs",
                        va_model_dir(model));
+    if (P < 1 || data->n_train < 1 || data->n_train >= n)
+        return va_fail(
+            ctx, VA_ERR_USAGE,
+            "a relation: expected prompts, and 1 to %lld of %lld examples to fit on, got "
+            "%lld prompts and %lld",
+            (long long)n - 1, (long long)n, (long long)P, (long long)data->n_train);
     VA_TRY_ALLOC(ctx, order, VA_NEW_ARRAY(arena, int64_t, n));
     VA_TRY_ALLOC(ctx, pairs->train, VA_NEW_ARRAY(arena, va_relation_pair, n * P));
     pairs->test = pairs->train + pairs->n_train;

@@ -22,6 +22,8 @@ va_relation_rate relation_rate(const va_relation_pair *pairs, int64_t n, const d
 // How often said is wanted; temp [n].
 va_relation_rate relation_agreement(const va_relation_pair *pairs, int64_t n, const int32_t *said,
                                     const int32_t *wanted, double *temp);
+// n, or 0 when a wanted token is not known (-1): then there is no rate.
+int64_t relation_measured(const int32_t *wanted, int64_t n);
 // The training pairs as an operator sees them that was fitted without their example: Ws and b of
 // left. With one example alone *possible is false.
 //     W_-g s = (n W s - sum_g J_i s) / (n - |g|)

@@ -35,11 +35,18 @@ va_relation_rate relation_rate(const va_relation_pair *pairs, int64_t n, const d
     return rate;
 }
 
+int64_t relation_measured(const int32_t *wanted, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (wanted[i] < 0)
+            return 0;
+    return n;
+}
+
 va_relation_rate relation_agreement(const va_relation_pair *pairs, int64_t n, const int32_t *said,
                                     const int32_t *wanted, double *temp) {
     for (int64_t i = 0; i < n; i++)
         temp[i] = said[i] == wanted[i];
-    return relation_rate(pairs, n, temp, NULL);
+    return relation_rate(pairs, relation_measured(wanted, n), temp, NULL);
 }
 
 // -- states ---------------------------------------------------------------------------------------

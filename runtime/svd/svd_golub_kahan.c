@@ -142,6 +142,12 @@ done:
     return st;
 }
 
+static void set_identity(double *X, int64_t n) {
+    memset(X, 0, (size_t)(n * n) * sizeof *X);
+    for (int64_t j = 0; j < n; j++)
+        X[j * n + j] = 1;
+}
+
 // -- restart ----------------------------------------------------------------------------------
 
 // The bases become the leading `keep` Ritz vectors; the pending block follows them.
@@ -154,6 +160,8 @@ static va_status restart(krylov *g, int64_t keep) {
     memset(g->B, 0, (size_t)(g->max * g->max) * sizeof *g->B);
     for (int64_t j = 0; j < keep; j++)
         g->B[j * g->max + j] = g->S[j];
+    set_identity(g->X, keep); // the Ritz vectors are the basis now: the next restart keeps them
+    set_identity(g->Y, keep);
     g->p = keep;
 done:
     return st;

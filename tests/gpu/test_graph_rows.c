@@ -127,8 +127,9 @@ static void pull_back(fixture *f, va_mode mode, va_node from, va_row_range rows,
     va_buffer *by, *bx;
     va_block dy, dx;
     const int64_t M = va_graph_tensor(f->g, to).shape[0];
+    const int64_t n = rows.count > 0 ? rows.count : va_graph_tensor(f->g, from).shape[0];
     assert_ok(f->ctx, va_block_create(f->gpu, M, K, D, "dy", &by, &dy));
-    assert_ok(f->ctx, va_block_create(f->gpu, rows.count, K, D, "dx", &bx, &dx));
+    assert_ok(f->ctx, va_block_create(f->gpu, n, K, D, "dx", &bx, &dx));
     assert_ok(f->ctx, va_block_from_host(f->gpu, &dy, cotangents));
     assert_ok(f->ctx, va_vec_fill(f->gpu, &dx, 1e30f));
     assert_ok(f->ctx, va_graph_vjp(f->g, mode, to, &dy, &from, 1, rows, &dx));
@@ -258,11 +259,27 @@ static void test_refusals(void **state) {
                      &cost));
 }
 
+// All rows are not those that an earlier request asked for, and no source has more of them than
+// the first.
+static void test_all_after_some(void **state) {
+    fixture *f = *state;
+    static float cotangents[K * N], some[K * D], all[K * N], wanted[K * N];
+    draw(cotangents);
+    pull_back(f, VA_EXACT, f->x, (va_row_range){3, 1}, f->all, cotangents, some);
+    pull_back(f, VA_EXACT, f->x, VA_ALL_ROWS, f->all, cotangents, all);
+    pull_back(f, VA_EXACT, f->x, (va_row_range){0, T}, f->all, cotangents, wanted);
+    for (int i = 0; i < K * N; i++)
+        assert_true(fabsf(all[i] - wanted[i]) <= 1e-6f * (1 + fabsf(wanted[i])));
+    va_graph_cost cost;
+    const va_node from[] = {f->last, f->x};
+    const va_sweep unequal = {VA_VJP, VA_EXACT, from, 2, VA_ALL_ROWS, f->last, 1};
+    assert_int_equal(va_graph_sweep_cost(f->g, &unequal, &cost), VA_ERR_USAGE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_last),
-        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_rows),           cmocka_unit_test(test_last),
+        cmocka_unit_test(test_all_after_some), cmocka_unit_test(test_work),
         cmocka_unit_test(test_refusals),
     };
     const struct CMUnitTest wide[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_last)};

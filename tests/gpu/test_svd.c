@@ -228,6 +228,27 @@ static void test_limit_before_k(void **state) {
     svd_check_result(A, &r, 2);
 }
 
+// Whatever step is the last one, also where a narrow block has just been widened: the vectors are
+// orthonormal, and as good as the steps made them.
+static void test_limit_at_any_step(void **state) {
+    svd_fixture *f = *state;
+    double sigma[50];
+    for (int j = 0; j < 50; j++)
+        sigma[j] = pow(0.6, j);
+    float *A = svd_with_spectrum(f->arena, 60, 50, 50, sigma);
+    double before = 2;
+    for (int limit = 3; limit <= 12; limit++) {
+        const va_svd_params p = {.k = 6, .block = 2, .max_iterations = limit};
+        va_svd_result r = svd_solve(f, A, 60, 50, &p);
+        double worst = 0;
+        for (int j = 0; j < 6; j++)
+            worst = fmax(worst, r.residual[j] / r.sigma[0]);
+        svd_check_result(A, &r, 2);
+        assert_true(worst <= fmax(before, 1e-5) * 1.01);
+        before = worst;
+    }
+}
+
 // A long history is thinned, evenly; the last entry is the result's.
 static void test_history(void **state) {
     svd_fixture *f = *state;
@@ -345,6 +366,7 @@ int main(void) {
         SVD_TEST(test_warnings),
         SVD_TEST(test_contradiction),
         SVD_TEST(test_limit_before_k),
+        SVD_TEST(test_limit_at_any_step),
         SVD_TEST(test_history),
         SVD_TEST(test_not_finite),
         SVD_TEST(test_progress),

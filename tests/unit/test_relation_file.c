@@ -34,6 +34,8 @@ static const struct {
     {"\"{subject} is a kind of\"", "\"{subject} is {subject}\"",
      "r.yaml:2:5: prompts: expected {s"},
     {"\"{subject} is a kind of\"", "''", "r.yaml:2:5: prompts: expected a text that is not empty"},
+    {"\"{subject} is a kind of\"", "\"{subject} is a kind of \"",
+     "r.yaml:2:5: prompts: expected no space at"},
     {"\"{subject} is a kind of\"", "[a]", "r.yaml:2:5: prompts: expected a text"},
     {"object: animal", "objekt: animal", "examples: unknown key 'objekt', did you mean 'object'?"},
     {", object: animal", "", "r.yaml:7:5: examples: object is missing"},
