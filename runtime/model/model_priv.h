@@ -105,9 +105,12 @@ va_status model_plan_weights(va_model *m, va_graph *g);
 va_status model_get_weight(va_model *m, const char *name, const va_tensor *expected,
                            va_tensor *tensor);
 // VA_ERR_NUMERIC naming tensor and index when data [n] holds NaN or infinity, of quantised blocks
-// when a scale does; base is added to the index told.
+// when a scale does; base is added to the index told, which none is when base is negative.
 va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *data, int64_t n,
                              int64_t base);
+// The same of rows [row, row + count) of n of a weight's n_rows, as model_source_rows gives them.
+va_status model_check_rows(va_ctx *ctx, const model_source *s, const void *data, int64_t row,
+                           int64_t count, int64_t n, int64_t n_rows);
 
 // -- prompts --------------------------------------------------------------------------------------
 
@@ -138,7 +141,8 @@ static inline int64_t prompt_padded(int64_t bytes) {
 // Values of the forward pass and the embedding rows of the prompt's tokens.
 int64_t prompt_value_bytes(const va_prompt *p);
 // The request for several sources, checked; nodes are owned by the prompt.
-va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_request *r);
+va_status prompt_jacobians_request(va_prompt *p, va_arena *arena, const va_jacobians *j,
+                                   prompt_request *r);
 
 va_status prompt_check_request(const va_prompt *p, const int64_t *from, int64_t n_from, int64_t to,
                                va_mode mode);

@@ -26,7 +26,7 @@ va_status va_model_table_rows(va_model *model, va_model_table table, va_table_ro
         const int64_t count = VA_MIN(most, V - first);
         VA_TRY(va_check_interrupt(model->ctx));
         const void *p = model_source_rows(&s, first, count, gathered);
-        VA_TRY(model_check_finite(model->ctx, s.file, p, count * d, first * d));
+        VA_TRY(model_check_rows(model->ctx, &s, p, first, count, d, V));
         va_convert_to_f32(rows, p, s.tensor.dtype, count * d);
         VA_TRY(fn(user, first, count, rows));
     }

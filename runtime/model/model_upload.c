@@ -64,11 +64,21 @@ va_status model_check_finite(va_ctx *ctx, const va_file_tensor *t, const void *d
         int64_t i = at;
         while (!any_special(p + i * bytes, 1, t->dtype))
             i++;
+        if (base < 0)
+            return va_fail(ctx, VA_ERR_NUMERIC, "%s: tensor %s holds NaN or infinity", t->file,
+                           t->name);
         return va_fail(ctx, VA_ERR_NUMERIC,
                        "%s: tensor %s holds NaN or infinity at flat index %lld", t->file, t->name,
                        (long long)(base + i * block));
     }
     return VA_OK;
+}
+
+va_status model_check_rows(va_ctx *ctx, const model_source *s, const void *data, int64_t row,
+                           int64_t count, int64_t n, int64_t n_rows) {
+    const bool plain = va_arch_source_is_plain(&s->rows, n_rows);
+    return model_check_finite(ctx, s->file, data, count * n,
+                              plain ? va_arch_source_row(&s->rows, row) * n : -1);
 }
 
 // -- uploading ------------------------------------------------------------------------------------
@@ -108,7 +118,7 @@ static va_status upload(va_model *m, const model_source *s, const va_tensor *to)
         const int64_t count = VA_MIN(step, n_rows - row);
         VA_TRY(va_check_interrupt(m->ctx));
         const void *p = model_source_rows(s, row, count, gathered);
-        VA_TRY(model_check_finite(m->ctx, s->file, p, count * n, row * n));
+        VA_TRY(model_check_rows(m->ctx, s, p, row, count, n, n_rows));
         if (unpacked)
             va_convert_to_f32(unpacked, p, s->tensor.dtype, count * n);
         VA_TRY(upload_piece(m, to->mem, row * to_bytes, unpacked ? unpacked : p, count * to_bytes));

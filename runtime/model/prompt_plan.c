@@ -239,7 +239,7 @@ va_status va_prompt_plan_jacobians(va_model *model, const va_prompt_params *para
     va_prompt *p = NULL;
     prompt_request r;
     VA_TRY(prompt_build(model, params, &p));
-    VA_TRY(prompt_jacobians_request(p, j, &r));
+    VA_TRY(prompt_jacobians_request(p, p->arena, j, &r));
     VA_TRY(prompt_fit(p, &r, budget, plan));
 done:
     va_prompt_destroy(&p);

@@ -14,8 +14,8 @@ typedef struct many_sources {
     va_buffer *to_buffer;
     va_buffer **buffers; // [n_from]
     va_block to;
-    va_block *from; // [n_from]
-    float *rows;    // on the host, of one source
+    va_block *from, *chunk; // [n_from]; chunk: those of the sweep at hand
+    float *rows;            // on the host, of one source
 } many_sources;
 
 static va_status make_blocks(many_sources *s, va_arena *arena) {
@@ -26,6 +26,7 @@ static va_status make_blocks(many_sources *s, va_arena *arena) {
     int64_t widest = 0;
     VA_TRY_ALLOC(ctx, s->buffers, VA_NEW_ARRAY(arena, va_buffer *, s->r->n_from));
     VA_TRY_ALLOC(ctx, s->from, VA_NEW_ARRAY(arena, va_block, s->r->n_from));
+    VA_TRY_ALLOC(ctx, s->chunk, VA_NEW_ARRAY(arena, va_block, s->r->n_from));
     VA_TRY(va_block_create(gpu, to->rows, s->k, to->width, "target", &s->to_buffer, &s->to));
     for (int64_t i = 0; i < s->r->n_from; i++) {
         const prompt_site *f = &s->p->sites[s->r->from[i]];
@@ -63,22 +64,20 @@ done:
     return st;
 }
 
-static va_status sweep_chunk(many_sources *s, va_arena *arena, int64_t first, int64_t count,
-                             va_source_rows_fn fn, void *user) {
+static va_status sweep_chunk(many_sources *s, int64_t first, int64_t count, va_source_rows_fn fn,
+                             void *user) {
     va_status st = VA_OK;
     const prompt_request *r = s->r;
     va_gpu *gpu = s->p->model->gpu;
     const prompt_site *f = &s->p->sites[r->from[0]];
     const va_block to = first_vectors(&s->to, count);
-    va_block *from;
-    VA_TRY_ALLOC(s->p->model->ctx, from, VA_NEW_ARRAY(arena, va_block, r->n_from));
     for (int64_t i = 0; i < r->n_from; i++)
-        from[i] = first_vectors(&s->from[i], count);
+        s->chunk[i] = first_vectors(&s->from[i], count);
     VA_TRY(r->rows ? one_hot_rows(gpu, &to, r->rows + first) : va_block_one_hot(gpu, &to, first));
     VA_TRY(va_graph_vjp(s->p->graph, r->mode, s->p->sites[r->to].node, &to, r->nodes, r->n_from,
-                        (va_row_range){f->first, f->count}, from));
+                        (va_row_range){f->first, f->count}, s->chunk));
     for (int64_t i = 0; i < r->n_from; i++) {
-        VA_TRY(va_block_to_host(gpu, &from[i], s->rows));
+        VA_TRY(va_block_to_host(gpu, &s->chunk[i], s->rows));
         VA_TRY(fn(user, i, first, count, s->rows));
     }
 done:
@@ -114,7 +113,8 @@ static va_status check_chosen(const va_prompt *p, const va_jacobians *j) {
     return VA_OK;
 }
 
-va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_request *r) {
+va_status prompt_jacobians_request(va_prompt *p, va_arena *arena, const va_jacobians *j,
+                                   prompt_request *r) {
     va_status st = VA_OK;
     va_ctx *ctx = p->model->ctx;
     va_node *nodes;
@@ -123,7 +123,7 @@ va_status prompt_jacobians_request(va_prompt *p, const va_jacobians *j, prompt_r
     VA_TRY(prompt_check_request(p, j->from, j->n_from, j->to, j->mode));
     VA_TRY(check_positions(p, j->from, j->n_from));
     VA_TRY(check_chosen(p, j));
-    VA_TRY_ALLOC(ctx, nodes, VA_NEW_ARRAY(p->arena, va_node, j->n_from));
+    VA_TRY_ALLOC(ctx, nodes, VA_NEW_ARRAY(arena, va_node, j->n_from));
     for (int64_t i = 0; i < j->n_from; i++)
         nodes[i] = p->sites[j->from[i]].full;
     *r = (prompt_request){.from = j->from,
@@ -147,15 +147,15 @@ va_status va_prompt_jacobians(va_prompt *prompt, const va_jacobians *j, const va
     va_map_plan plan;
     prompt_request r;
     many_sources s = {.p = prompt, .r = &r};
-    VA_TRY(prompt_jacobians_request(prompt, j, &r));
     VA_TRY_ALLOC(ctx, arena, va_arena_create());
+    VA_TRY(prompt_jacobians_request(prompt, arena, j, &r));
     VA_TRY(prompt_fit(prompt, &r, budget, &plan));
     s.k = plan.k;
     VA_TRY(make_blocks(&s, arena));
     VA_TRY(prompt_forward(prompt));
     for (int64_t first = 0; first < plan.rows; first += s.k) {
         VA_TRY(va_check_interrupt(ctx));
-        VA_TRY(sweep_chunk(&s, arena, first, VA_MIN(s.k, plan.rows - first), fn, user));
+        VA_TRY(sweep_chunk(&s, first, VA_MIN(s.k, plan.rows - first), fn, user));
     }
 done:
     free_blocks(&s);
