@@ -169,18 +169,30 @@ done:
 }
 
 // mean(o - W s) over the training pairs, in place of the bias at the prompts of the fit: otherwise
-// the control would fail by its bias, whatever its W.
-static void refit_bias(va_relation *r, const relation_states *train) {
-    for (int64_t a = 0; a < r->d; a++) {
-        double sum = 0;
-        for (int64_t i = 0; i < train->n; i++)
-            sum += (double)train->o[i * r->d + a] - train->Ws[i * r->d + a];
-        r->b[a] = (float)(sum / (double)train->n);
+// the control would fail by its bias, whatever its W. Each example's own is that of the others.
+static va_status refit_bias(evaluation *e, va_relation *r, relation_states *train) {
+    va_status st = VA_OK;
+    const int64_t n = train->n, d = r->d;
+    VA_TRY_ALLOC(e->ctx, train->b, VA_NEW_ARRAY(e->arena, float, n *d));
+    for (int64_t a = 0; a < d; a++) {
+        double sum = 0, own;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)train->o[i * d + a] - train->Ws[i * d + a];
+        r->b[a] = (float)(sum / (double)n);
+        for (int64_t first = 0, end; first < n; first = end) {
+            own = 0;
+            for (end = first; end < n && train->pairs[end].example == train->pairs[first].example;
+                 end++)
+                own += (double)train->o[end * d + a] - train->Ws[end * d + a];
+            for (int64_t i = first; i < end && end - first < n; i++)
+                train->b[i * d + a] = (float)((sum - own) / (double)(n - (end - first)));
+        }
     }
+done:
+    return st;
 }
 
-// The same states through another W. None of them was fitted on, so none is left out. The memory
-// is what the operator itself leaves.
+// The same states through another W, which knows none of them.
 static va_status record_other(evaluation *e) {
     va_status st = VA_OK;
     va_relation other = {0};
@@ -200,8 +212,10 @@ static va_status record_other(evaluation *e) {
     VA_TRY(va_relation_fit(e->model, e->arena, &params, pairs, train.n, &other));
     VA_TRY(va_relation_apply(&other, train.s, train.n, train.Ws));
     VA_TRY(va_relation_apply(&other, test.s, test.n, test.Ws));
-    refit_bias(&other, &train);
-    VA_TRY(relation_choose_beta(&other, e->params->beta, &train, &unused));
+    VA_TRY(refit_bias(e, &other, &train));
+    const bool several = train.pairs[0].example != train.pairs[train.n - 1].example;
+    VA_TRY(relation_choose_beta(&other, several || e->params->beta > 0 ? e->params->beta : 1,
+                                &train, &unused));
     VA_TRY(relation_says(&other, other.beta, &test, e->said));
     record(e, VA_RELATION_OTHER);
 done:
