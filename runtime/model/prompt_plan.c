@@ -115,14 +115,21 @@ int prompt_sweeps(const va_prompt *p, const prompt_request *r, int64_t k, va_swe
     return n;
 }
 
+static int64_t sweep_limit(const va_map_budget *b) {
+    return b->sweep_bytes > 0 ? b->sweep_bytes : (int64_t)1 << 30;
+}
+
+static int64_t range_limit(const va_prompt *p, const va_map_budget *b) {
+    const int64_t range = b->range_bytes > 0 ? b->range_bytes : (int64_t)128 << 20;
+    return p->model->gpu ? VA_MIN(range, va_gpu_get_info(p->model->gpu)->max_range_bytes) : range;
+}
+
 // k as bounded by bindings and by the temporaries of one sweep.
 static int64_t bounded_k(const va_prompt *p, const prompt_request *r, const va_map_budget *b,
                          int64_t most) {
-    const int64_t budget = b->sweep_bytes > 0 ? b->sweep_bytes : (int64_t)1 << 30;
-    int64_t range = b->range_bytes > 0 ? b->range_bytes : (int64_t)128 << 20, k = most;
+    const int64_t budget = sweep_limit(b), range = range_limit(p, b);
+    int64_t k = most;
     va_sweep sweeps[2];
-    if (p->model->gpu)
-        range = VA_MIN(range, va_gpu_get_info(p->model->gpu)->max_range_bytes);
     const int n = prompt_sweeps(p, r, 1, sweeps);
     for (int i = 0; i < n; i++)
         k = VA_MIN(k, va_graph_max_k(p->graph, &sweeps[i], range, budget));
@@ -138,6 +145,24 @@ static va_status fail_memory(const va_prompt *p, const va_map_plan *one, int64_t
         (long long)one->peak_bytes, va_format_bytes(need, one->peak_bytes),
         va_format_bytes(weights, one->weight_bytes), va_format_bytes(values, one->value_bytes),
         va_format_bytes(vector, one->sweep_bytes + one->end_bytes), va_format_bytes(got, limit));
+}
+
+// What keeps even one vector from its sweep.
+static va_status fail_bounds(const va_prompt *p, const prompt_request *r, const va_map_budget *b,
+                             const va_map_plan *one) {
+    char need[32], got[32];
+    va_map_budget roomy = *b;
+    roomy.sweep_bytes = INT64_MAX;
+    if (bounded_k(p, r, &roomy, 1) < 1)
+        return va_fail(p->model->ctx, VA_ERR_MEMORY,
+                       "not even one vector fits: a tensor of it is larger than the %s that one "
+                       "binding holds; fewer tokens take less",
+                       va_format_bytes(got, range_limit(p, b)));
+    return va_fail(p->model->ctx, VA_ERR_MEMORY,
+                   "not even one vector fits: expected %lld bytes (%s) for the temporaries of a "
+                   "sweep, got %s",
+                   (long long)one->sweep_bytes, va_format_bytes(need, one->sweep_bytes),
+                   va_format_bytes(got, sweep_limit(b)));
 }
 
 // The largest k within the limit of memory: what one k takes grows with it.
@@ -204,7 +229,7 @@ va_status prompt_fit(const va_prompt *p, prompt_request *r, const va_map_budget 
     const int64_t k = choose_direction(p, r, b, plan);
     if (k < 1) {
         VA_TRY(fill_plan(p, r, 1, plan));
-        return fail_memory(p, plan, b->sweep_bytes > 0 ? b->sweep_bytes : (int64_t)1 << 30);
+        return fail_bounds(p, r, b, plan);
     }
     VA_TRY(fit_memory(p, r, limit, k, plan));
     plan->reverse = r->use == VA_MAP_DENSE && r->reverse;

@@ -175,8 +175,10 @@ static void test_refused_maps(void **state) {
     va_prompt *p;
     va_linmap *map;
     assert_ok(env.ctx, try_prompt(m, "embed@all", "norm:3", ids, T, &p));
-    assert_error(env.ctx, VA_ERR_MEMORY, "not even one vector",
+    assert_error(env.ctx, VA_ERR_MEMORY, "for the temporaries of a sweep, got 100 B",
                  va_prompt_linmap(p, 0, 1, VA_EXACT, &(va_map_budget){.sweep_bytes = 100}, &map));
+    assert_error(env.ctx, VA_ERR_MEMORY, "larger than the 100 B that one binding holds",
+                 va_prompt_linmap(p, 0, 1, VA_EXACT, &(va_map_budget){.range_bytes = 100}, &map));
     va_prompt_destroy(&p);
     va_model_close(&m);
 }
