@@ -154,8 +154,10 @@ done:
     return st;
 }
 
+// Of the device what is not in use yet, though some of that may be weights that the mean shares.
 static int64_t memory_limit(const va_model *m, const va_map_budget *b) {
-    const int64_t device = m->gpu ? va_gpu_memory_limit(m->gpu) : 0;
+    const int64_t device =
+        m->gpu ? VA_MAX(va_gpu_memory_limit(m->gpu) - va_gpu_get_memory(m->gpu).used_bytes, 1) : 0;
     if (b->memory_bytes <= 0)
         return device;
     return device > 0 ? VA_MIN(device, b->memory_bytes) : b->memory_bytes;
