@@ -72,12 +72,14 @@ static va_status take_shape(va_gguf_reader *r, va_file_tensor *t) {
                             (unsigned long)n_dim);
     t->n_dim = (int)n_dim;
     t->n_elem = 1;
+    int64_t product = 1; // of dimensions that are not 0, so that no order of factors overflows
     for (int i = t->n_dim - 1; i >= 0; i--) { // the file has the fastest first
         uint64_t size;
         VA_TRY(va_gguf_take(r, "dimension", &size, sizeof size));
-        if (size > INT64_MAX || !va_mul_i64(t->n_elem, (int64_t)size, &t->n_elem))
+        if (size > INT64_MAX || !va_mul_i64(product, size ? (int64_t)size : 1, &product))
             return va_gguf_fail(r, VA_ERR_FORMAT, "tensor '%.80s': the shape overflows", t->name);
         t->shape[i] = (int64_t)size;
+        t->n_elem = size ? t->n_elem * (int64_t)size : 0;
     }
 done:
     return st;
