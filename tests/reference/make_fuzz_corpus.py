@@ -436,6 +436,34 @@ def make_config():
                                         "final_logit_softcapping": 30.0, "attention_bias": True}))
 
 
+# -- concepts --------------------------------------------------------------------------------------
+
+
+def ontology(layer, *concepts):
+    keys = ("sumo_term", "category_children", "definition")
+    return compact({"layer": layer, "concepts": [dict(zip(keys, c)) for c in concepts]})
+
+
+def make_concepts():
+    write("concepts", "lines", compact(
+        {"name": "A", "definition": "a", "layer": 1, "positives": ["b", "c"],
+         "hard_negatives": ["d"], "random_negatives": ["e"]}) + "\n\n"
+        + compact({"name": "B", "positives": []}) + "\r\n")
+    items = [("A", "a", 1), ("B", "b", 0), ("A", "c", 0, "random"), ("B", "d", 0, "hard")]
+    write("concepts", "items", "\n".join(
+        compact(dict(zip(("concept", "text", "label", "kind"), i))) for i in items))
+    write("concepts", "fault", compact({"name": "A", "positives": []}) + '\n{"name": "B", "name": 1}')
+    write("concepts", "shared", ontology(
+        0, ("Top", ["Left", "Right"], "all"), ("Left", ["AThing", "B"], "l"),
+        ("Right", ["B", "C"]), ("B", ["B1"]), ("C", ["B1", "a_thing"], "l"), ("Other",)))
+    write("concepts", "cycle", ontology(
+        2, ("X", ["Y", "X"]), ("Y", ["X", "Z", "Z"]), ("Own", ["Own", "W"]), ("V", [], "v")))
+    write("concepts", "files", "\0".join(
+        [ontology(0, ("Top", ["A", "B"])), ontology(1, ("A", ["C"], "a"), ("B", ["D"])),
+         ontology(1, ("B", ["D"]), ("D", None, None))]))
+    write("concepts", "twice", "\0".join([ontology(0, ("A",)), ontology(0, ("A", ["B"]))]))
+
+
 def main():
     make_json()
     make_index()
@@ -450,6 +478,7 @@ def main():
     make_config_gguf()
     make_tokenizer_gguf()
     make_pt()
+    make_concepts()
 
 
 if __name__ == "__main__":
