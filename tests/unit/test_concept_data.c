@@ -30,7 +30,8 @@ static const char dag1[] =
     "{\"sumo_term\": \"Left\", \"definition\": \"the left\", \"category_children\": [\"A\", "
     "\"B\", \"B\"]},"
     "{\"sumo_term\": \"Right\", \"category_children\": [\"B\", \"C\", \"Deep_Thing\"]},"
-    "{\"sumo_term\": \"Middle\", \"category_children\": [\"D\"]}], \"layer\": 1}";
+    "{\"sumo_term\": \"Middle\", \"definition\": \"between\", \"category_children\": [\"D\"]}], "
+    "\"layer\": 1}";
 static const char dag2[] =
     "{\"layer\": 2, \"concepts\": ["
     "{\"sumo_term\": \"A\", \"definition\": \"first\", \"category_children\": [\"A1\", "
@@ -38,7 +39,8 @@ static const char dag2[] =
     "{\"sumo_term\": \"B\", \"definition\": \"second\", \"category_children\": [\"BOne\"]},"
     "{\"sumo_term\": \"C\", \"category_children\": [\"Shared\", \"C1\"]},"
     "{\"sumo_term\": \"C1\", \"definition\": \"first\"},"
-    "{\"sumo_term\": \"D\", \"category_children\": [\"B_one\"]}]}";
+    "{\"sumo_term\": \"A1\", \"definition\": \"fourth\"},"
+    "{\"sumo_term\": \"D\", \"definition\": \"between\", \"category_children\": [\"B_one\"]}]}";
 
 static va_ontology *read_dag(void) {
     va_ontology *o;
@@ -89,10 +91,19 @@ static void test_forms(void **state) {
     va_concept_items c = items_of(o, "Left", (va_item_params){100, 100, 0, .definitions = true});
     assert_string_equal(c.definition, "the left");
     // C1's definition is A's, who is below.
-    assert_string_equal(joined(&c.positives), "a|first|b|second|a1|shared|b one");
-    assert_string_equal(joined(&c.hard_negatives), "right|middle|c|d|deep thing|c1");
+    assert_string_equal(joined(&c.positives), "a|first|b|second|a1|fourth|shared|b one");
+    assert_string_equal(joined(&c.hard_negatives), "right|middle|between|c|d|deep thing|c1");
     c = items_of(o, "B", (va_item_params){100, 100, 0, .definitions = true});
-    assert_string_equal(joined(&c.hard_negatives), "a|first|c|deep thing|a1|c1|shared");
+    assert_string_equal(joined(&c.hard_negatives), "a|first|c|deep thing|a1|fourth|c1|shared");
+    // A1 is taken, and so its definition is no random negative, although it had no room.
+    c = items_of(o, "B", (va_item_params){100, 5, 100, .definitions = true});
+    assert_string_equal(joined(&c.hard_negatives), "a|first|c|deep thing|a1");
+    assert_string_equal(joined_sorted(&c.random_negatives),
+                        "between|c1|d|middle|other root|shared");
+    // D's definition is Middle's own.
+    c = items_of(o, "Middle", (va_item_params){100, 0, 0, .definitions = true});
+    assert_string_equal(c.definition, "between");
+    assert_string_equal(joined(&c.positives), "d|b one");
     c = items_of(o, "B", (va_item_params){100, 100, 100, .raw_names = true});
     assert_string_equal(joined(&c.positives), "BOne");
     assert_string_equal(joined(&c.hard_negatives), "A|C|Deep_Thing|A1|C1|Shared");
@@ -122,17 +133,18 @@ static void test_cycles(void **state) {
     (void)state;
     va_ontology *o;
     write_file("a.json", "{\"concepts\": ["
-                         "{\"sumo_term\": \"X\", \"category_children\": [\"Y\", \"X\"]},"
+                         "{\"sumo_term\": \"X\", \"category_children\": [\"Y\", \"X\", \"Q\"]},"
                          "{\"sumo_term\": \"Y\", \"category_children\": [\"X\", \"Z\"]},"
                          "{\"sumo_term\": \"Own\", \"category_children\": [\"Own\", \"W\"]},"
                          "{\"sumo_term\": \"V\"}]}");
     assert_ok(ctx, read_dir(&o));
     va_concept_items c = items_of(o, "X", counts(9, 9, 9));
-    assert_string_equal(joined(&c.positives), "y|z");
+    assert_string_equal(joined(&c.positives), "y|q|z");
     assert_string_equal(joined(&c.hard_negatives), "");
     assert_string_equal(joined_sorted(&c.random_negatives), "own|v|w");
     c = items_of(o, "Z", counts(9, 9, 9)); // X is beside it and above it
     assert_string_equal(joined(&c.hard_negatives), "");
+    assert_string_equal(joined_sorted(&c.random_negatives), "own|q|v|w");
     c = items_of(o, "Own", counts(9, 9, 9)); // a root, although it lists itself
     assert_string_equal(joined(&c.positives), "w");
     assert_string_equal(joined(&c.hard_negatives), "v");
@@ -141,14 +153,15 @@ static void test_cycles(void **state) {
 // -- the draw --------------------------------------------------------------------------------
 
 // Every one of 40 terms comes up in a draw of 10 as often as another: 500 +- 19.4 (binomial
-// standard deviation) times in 2000 seeds.
+// standard deviation) times in 2000 seeds. Another concept draws others.
 static void test_draw_is_uniform(void **state) {
     (void)state;
     enum { TERMS = 40, DRAWN = 10, SEEDS = 2000 };
     va_strbuf b = {0};
     va_ontology *o;
     int times[TERMS] = {0};
-    va_strbuf_puts(&b, "{\"concepts\": [{\"sumo_term\": \"Alone\"}, {\"sumo_term\": \"Rest\","
+    va_strbuf_puts(&b, "{\"concepts\": [{\"sumo_term\": \"Alone\"}, {\"sumo_term\": \"Too\"}, "
+                       "{\"sumo_term\": \"Rest\","
                        " \"category_children\": [");
     for (int i = 0; i < TERMS; i++)
         va_strbuf_printf(&b, "%s\"t%02d\"", i ? "," : "", i);
@@ -159,7 +172,10 @@ static void test_draw_is_uniform(void **state) {
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         const va_concept_items c =
             items_of(o, "Alone", (va_item_params){0, 0, DRAWN, .seed = seed});
+        const va_concept_items other =
+            items_of(o, "Too", (va_item_params){0, 0, DRAWN, .seed = seed});
         assert_int_equal(c.random_negatives.n, DRAWN);
+        assert_string_not_equal(joined(&c.random_negatives), joined(&other.random_negatives));
         for (int64_t i = 0; i < DRAWN; i++)
             times[atoi(c.random_negatives.item[i] + 1)]++;
     }
