@@ -91,9 +91,10 @@ typedef struct va_map_direction {
 va_status va_read_map_direction(va_model *model, va_arena *arena,
                                 const va_map_direction_params *params, va_map_direction *out);
 
-// Work and device memory of that, without a device. Exact for one application; a frame is taken to
-// need a full basis of va_svd's defaults, once, and its residuals: basis + rank vectors each way.
-// Spectra that fall fast need less, flat ones several times that.
+// Work and device memory of that, without a device. A frame is taken to need a full basis of
+// va_svd's defaults, once, and its residuals: basis + rank vectors each way. Spectra that fall fast
+// need less, flat ones several times that. The memory is that of a map which goes both ways, for
+// which there must be room; jx, gradient and pullback go one way and take no more.
 va_status va_read_map_direction_plan(va_model *model, const va_map_direction_params *params,
                                      double *flop, int64_t *peak_bytes);
 

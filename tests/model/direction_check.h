@@ -9,9 +9,11 @@
 #include "vkalign/metric_compare.h"
 #include "vkalign/read_direction.h"
 
-// DESIGN section 7 for Jacobians. Seen: 3e-6.
-static const double JACOBIAN_TOLERANCE = 1e-4;
+// DESIGN section 7 allows Jacobians 1e-4; less, so that principal angles mean something where
+// singular values are close. Seen: 4e-6 for vectors, 9e-6 for angles.
+static const double JACOBIAN_TOLERANCE = 2e-5;
 static const double ORTHONORMAL_TOLERANCE = 1e-6; // of float rows
+static double worst_vector, worst_angle;          // seen
 
 typedef struct expectation {
     const char *name;
@@ -43,6 +45,7 @@ static inline void check_vector(const expectation *e, const char *what, const va
     assert_int_equal(r->rank, 1);
     assert_int_equal(r->vectors, 1);
     const double error = va_test_frobenius_error(r->rows, expected, r->d);
+    worst_vector = fmax(worst_vector, error);
     if (!(error <= JACOBIAN_TOLERANCE))
         fail_msg("%s: %s: error %.3g", e->name, what, error);
 }
@@ -143,6 +146,7 @@ static inline void check_span(const expectation *e, const va_map_direction *r,
     const va_metric_rows got = {r->rows, r->rank, r->d}, expected = {rows, r->rank, r->d};
     assert_ok(env.ctx, va_metric_principal_angles(env.ctx, &got, &expected, NULL, angles));
     const double bound = angle_bound(lapack, r);
+    worst_angle = fmax(worst_angle, angles[r->rank - 1]);
     if (!(bound < 0.1 && angles[r->rank - 1] <= bound))
         fail_msg("%s: the largest principal angle is %.3g, bound %.3g", e->name,
                  angles[r->rank - 1], bound);
@@ -185,6 +189,12 @@ static inline void check_reductions(const expectation *e, va_model *model,
         if (e->T_out == 1)
             check_frame(e, model, *p, VA_REDUCE_LEFT, rank);
     }
+}
+
+static inline int run_direction_tests(const struct CMUnitTest *tests, size_t n) {
+    const int failed = run_read_tests(tests, n);
+    printf("worst: vectors %.2g, principal angle %.2g\n", worst_vector, worst_angle);
+    return failed;
 }
 
 #endif

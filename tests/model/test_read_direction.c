@@ -171,5 +171,5 @@ int main(void) {
         cmocka_unit_test(test_positions),
         cmocka_unit_test(test_seeds),
     };
-    return run_read_tests(tests, (size_t)VA_COUNT(tests));
+    return run_direction_tests(tests, (size_t)VA_COUNT(tests));
 }
