@@ -76,11 +76,12 @@ typedef struct va_map_direction {
     bool converged;              // of frames: every residual within the tolerance times sigma_1
     double tolerance;            // that this means
     int64_t vectors;             // that went through J or J'
-    int64_t n_from, n_to;        // tokens of either site; of several prompts 1
+    int64_t n_from, n_to;        // rows of either site; of @mean and of several prompts 1
     double reconstruction_error; // jx: std(y - J x) / std(y) over all of `to`, else NaN. Of several
                                  // prompts with the means of J, x and y
-    double forward_s, map_s; // seconds of the forward pass, and of all else. Of several prompts the
-                             // passes are part of map_s, and forward_s is 0
+    double forward_s, map_s;     // seconds of the forward pass, and of the map after it, without
+                                 // the upload of weights. Of several prompts the passes are part
+                                 // of map_s, and forward_s is 0
 } va_map_direction;
 
 // Arrays live in arena. VA_ERR_USAGE for a token outside the vocabulary, a rank above the number of
