@@ -1,4 +1,4 @@
-// metric_compare.h: how alike are subspaces, activations, rankings and repeated runs?
+// metric_compare.h: how alike are subspaces, spectra, activations, rankings, repeated runs?
 //
 // A part of the metric layer, under metric.h's rules: pure functions of host arrays. A component
 // that is not finite, or input without an answer (dependent rows, rows that do not differ, equal
@@ -55,6 +55,35 @@ va_status va_metric_overlap_p(va_ctx *ctx, double overlap, const va_metric_subsp
 // each draw; overlaps: [n_draws]; either may be NULL.
 va_status va_metric_subspace_null(va_ctx *ctx, const va_metric_subspaces *dims, va_rng *rng,
                                   int64_t n_draws, double *overlaps, double *cosines);
+
+// -- spectra ---------------------------------------------------------------------------------
+
+// How many directions singular values fill; between 1 and their rank, NaN for the zero map. sigma
+// [n] is the whole spectrum in any order; p_i = sigma_i^2 / sum sigma^2.
+// ||A||_F^2 / sigma_1^2
+double va_metric_stable_rank(double frobenius_squared, double sigma_1);
+// Participation ratio 1 / sum p_i^2 = (sum sigma^2)^2 / sum sigma^4.
+double va_metric_participation_ratio(const double *sigma, int64_t n);
+// exp(-sum p_i ln p_i), never below the participation ratio. (O. Roy, M. Vetterli, "The effective
+// rank", EUSIPCO 2007, take p_i = sigma_i / sum sigma instead.)
+double va_metric_entropy_rank(const double *sigma, int64_t n);
+
+typedef struct va_metric_spectrum {
+    double stable_rank; // sum sigma^2 / sigma_1^2
+    double participation_ratio, entropy_rank;
+} va_metric_spectrum;
+typedef struct va_metric_spectra {
+    va_metric_spectrum a, b;
+    double divergence; // Jensen-Shannon, of p and q, base 2, in [0, 1): 0 when one is a multiple of
+                       // the other; its square root is a metric
+} va_metric_spectra;
+// Two spectra side by side, whatever their scales: descending values >= 0, not all 0. All numbers
+// are of the values given: of the k largest alone they say how these k compare, so both must be cut
+// at one k (VA_ERR_SHAPE); a whole spectrum may be filled up with zeros. Values not in order are
+// VA_ERR_USAGE. a_normalised, b_normalised: [n] out, sigma / sigma_1; either may be NULL.
+va_status va_metric_compare_spectra(va_ctx *ctx, const double *a, int64_t n_a, const double *b,
+                                    int64_t n_b, double *a_normalised, double *b_normalised,
+                                    va_metric_spectra *out);
 
 // -- activations -----------------------------------------------------------------------------
 

@@ -219,10 +219,20 @@ typedef struct va_mean_params {
 // when not even one vector fits.
 typedef struct va_mean_map va_mean_map;
 va_status va_mean_map_create(va_model *model, const va_mean_params *params, va_mean_map **mean);
+// What a mean takes, without a device; with one its limits count too. Errors as above.
+typedef struct va_mean_plan {
+    int64_t rows, columns;           // of the map
+    int64_t k;                       // vectors of one application
+    bool resident;                   // whether all prompts are kept
+    int64_t peak_bytes;              // device memory, weights too
+    double forward_flop;             // all prompts once; not resident: before every application
+    double apply_flop, apply_t_flop; // one application of k vectors
+} va_mean_plan;
+va_status va_mean_map_plan(va_model *model, const va_mean_params *params, va_mean_plan *plan);
 void va_mean_map_destroy(va_mean_map **mean);
 va_linmap *va_mean_map_linmap(va_mean_map *mean); // borrowed; lives as long as mean
 // Means over the prompts: x [d_in] and y [d_out] of the values at both sites, and b [d_out] of
-// y - J x, each with its own J. One application. Any of them may be NULL.
+// y - J x, each with its own J. Any of them may be NULL; without b nothing is applied.
 va_status va_mean_map_means(va_mean_map *mean, float *x, float *y, float *b);
 // y [k, d_out] = J x of one prompt alone, x [k, d_in].
 va_status va_mean_map_apply_one(va_mean_map *mean, int64_t prompt, const float *x, int64_t k,

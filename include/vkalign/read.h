@@ -39,8 +39,8 @@ typedef struct va_read_spectrum_result {
     double frobenius_error;     // standard error, 0 when exact
     double stable_rank;         // ||J||_F^2 / sigma_1^2
     double stable_rank_error;   // standard error
-    double participation_ratio; // of sigma: va_svd_participation_ratio
-    double entropy_rank;        // of sigma: va_svd_entropy_rank
+    double participation_ratio; // of sigma: va_metric_participation_ratio
+    double entropy_rank;        // of sigma: va_metric_entropy_rank
     // The same of all min(m, n) values, within what sigma and the norm leave open; no room when
     // whole. With an estimated norm as good as that.
     va_read_range participation_bounds, entropy_bounds;

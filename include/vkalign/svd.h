@@ -1,4 +1,4 @@
-// svd.h: the largest singular triplets of a linear map, matrix-free; its norms and its rank.
+// svd.h: the largest singular triplets of a linear map, matrix-free; its norms.
 // Depends on linmap.h and below (LAPACK on the host for small dense problems).
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_SVD_H
@@ -90,7 +90,7 @@ va_status va_svd(va_ctx *ctx, va_arena *arena, va_linmap *map, const va_svd_para
 va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, int64_t n, int64_t k,
                       va_svd_result *result);
 
-// -- norms and ranks ------------------------------------------------------------------------------
+// -- norms ----------------------------------------------------------------------------------------
 
 // ||A||_F^2 = sum of squares, formed from the rows of A (va_linmap_rows) and summed in double.
 va_status va_svd_frobenius_squared(va_ctx *ctx, va_linmap *map, double *squared);
@@ -104,16 +104,6 @@ typedef struct va_svd_estimate {
 } va_svd_estimate;
 va_status va_svd_frobenius_estimate(va_ctx *ctx, va_linmap *map, int64_t probes, // >= 2
                                     uint64_t seed, va_svd_estimate *estimate);
-
-// How many directions a spectrum fills; between 1 and its rank, NaN for the zero map. sigma [n] is
-// the whole spectrum in any order; p_i = sigma_i^2 / sum sigma^2.
-// ||A||_F^2 / sigma_1^2
-double va_svd_stable_rank(double frobenius_squared, double sigma_1);
-// Participation ratio 1 / sum p_i^2 = (sum sigma^2)^2 / sum sigma^4.
-double va_svd_participation_ratio(const double *sigma, int64_t n);
-// exp(-sum p_i ln p_i), never below the participation ratio. (O. Roy, M. Vetterli, "The effective
-// rank", EUSIPCO 2007, take p_i = sigma_i / sum sigma instead.)
-double va_svd_entropy_rank(const double *sigma, int64_t n);
 
 #ifdef __cplusplus
 }

@@ -183,8 +183,8 @@ int64_t va_mean_map_planned_bytes(const va_mean_map *mean) {
 
 // -- means ----------------------------------------------------------------------------------------
 
-// Sums over the prompts in double: x, y and J x, one after the other in sums.
-static va_status add_unit(va_mean_map *mean, int64_t i, float *one, double *sums) {
+// Sums over the prompts in double: x, y and (if wanted) J x, one after the other in sums.
+static va_status add_unit(va_mean_map *mean, int64_t i, bool with_Jx, float *one, double *sums) {
     va_status st = VA_OK;
     const mean_unit *u = &mean->units[i];
     const va_linmap_shape s = va_linmap_get_shape(mean->map);
@@ -193,8 +193,9 @@ static va_status add_unit(va_mean_map *mean, int64_t i, float *one, double *sums
     VA_TRY(hold(mean, i));
     VA_TRY(va_prompt_read(u->prompt, 0, x));
     VA_TRY(va_prompt_read(u->prompt, 1, y));
-    VA_TRY(va_linmap_apply_host(u->map, x, 1, Jx));
-    for (int64_t j = 0; j < s.d_in + 2 * s.d_out; j++)
+    if (with_Jx)
+        VA_TRY(va_linmap_apply_host(u->map, x, 1, Jx));
+    for (int64_t j = 0; j < s.d_in + (with_Jx ? 2 : 1) * s.d_out; j++)
         sums[j] += one[j];
 done:
     return st;
@@ -227,7 +228,7 @@ va_status va_mean_map_means(va_mean_map *mean, float *x, float *y, float *b) {
     VA_TRY_ALLOC(ctx, sums, calloc((size_t)n_all, sizeof *sums));
     VA_TRY_ALLOC(ctx, one, malloc((size_t)n_all * sizeof *one));
     for (int64_t i = 0; i < mean->n_units; i++)
-        VA_TRY(add_unit(mean, i, one, sums));
+        VA_TRY(add_unit(mean, i, b != NULL, one, sums));
     for (int64_t j = 0; x && j < s.d_in; j++)
         x[j] = (float)(sums[j] / n);
     for (int64_t j = 0; y && j < s.d_out; j++)

@@ -195,3 +195,47 @@ va_status mean_plan(va_mean_map *mean, const va_mean_params *params, int64_t *ma
 done:
     return st;
 }
+
+// -- without a device -----------------------------------------------------------------------------
+
+// The work of the group's prompts, k vectors at a time.
+static va_status add_flop(va_mean_map *mean, const mean_group *g, const va_map_budget *budget,
+                          va_mean_plan *plan) {
+    va_status st = VA_OK;
+    const mean_unit *u = &mean->units[g->first];
+    const va_prompt_params params = mean_prompt_params(mean, g, u);
+    const double n = (double)g->count;
+    va_graph_cost forward;
+    va_map_plan both, apply;
+    VA_TRY(va_prompt_plan(mean->model, &params, &forward, NULL));
+    VA_TRY(plan_group(mean, g, budget, &both));
+    VA_TRY(
+        va_prompt_plan_map(mean->model, &params, 0, 1, mean->mode, VA_MAP_FORWARD, budget, &apply));
+    plan->rows = both.rows;
+    plan->columns = both.columns;
+    plan->forward_flop += n * forward.flop;
+    plan->apply_flop += n * apply.flop;
+    plan->apply_t_flop += n * (both.flop - apply.flop);
+done:
+    return st;
+}
+
+va_status va_mean_map_plan(va_model *model, const va_mean_params *params, va_mean_plan *plan) {
+    va_status st = VA_OK;
+    va_mean_map mean = {.model = model, .mode = params->mode};
+    va_map_budget budget = {0};
+    *plan = (va_mean_plan){0};
+    if (params->budget)
+        budget = *params->budget;
+    VA_TRY_ALLOC(model->ctx, mean.arena, va_arena_create());
+    VA_TRY(mean_group_prompts(&mean, params));
+    VA_TRY(mean_plan(&mean, params, &budget.max_k));
+    plan->k = budget.max_k;
+    plan->resident = mean.resident;
+    plan->peak_bytes = mean.planned_bytes;
+    for (int64_t i = 0; i < mean.n_groups; i++)
+        VA_TRY(add_flop(&mean, &mean.groups[i], &budget, plan));
+done:
+    va_arena_destroy(&mean.arena);
+    return st;
+}

@@ -19,4 +19,12 @@ void read_clear(va_read_token *list, int64_t n);
 void read_offer(va_read_token *list, int64_t n, int32_t id, float score);
 va_status read_scan_table(va_model *model, va_model_table table, read_scan *s);
 
+// -- numbers of a map -----------------------------------------------------------------------------
+
+// Standard deviation of the n entries of x, or of x - less.
+double read_deviation(const float *x, const float *less, int64_t n);
+// VA_ERR_NUMERIC, naming the map and what the n numbers are.
+va_status read_check_finite(va_ctx *ctx, const va_linmap *map, const char *what, const float *x,
+                            int64_t n);
+
 #endif

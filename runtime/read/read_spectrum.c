@@ -5,6 +5,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vkalign/read.h"
 
+#include "vkalign/metric_compare.h"
+
 #include <math.h>
 
 static int64_t limit(int64_t given, int64_t usual) {
@@ -123,9 +125,9 @@ va_status va_read_spectrum(va_ctx *ctx, va_arena *arena, va_linmap *map,
             VA_TRY(estimate_norm(ctx, map, p, out));
         }
     }
-    out->stable_rank = va_svd_stable_rank(out->frobenius * out->frobenius, out->svd.sigma[0]);
-    out->participation_ratio = va_svd_participation_ratio(out->sigma, out->n_sigma);
-    out->entropy_rank = va_svd_entropy_rank(out->sigma, out->n_sigma);
+    out->stable_rank = va_metric_stable_rank(out->frobenius * out->frobenius, out->svd.sigma[0]);
+    out->participation_ratio = va_metric_participation_ratio(out->sigma, out->n_sigma);
+    out->entropy_rank = va_metric_entropy_rank(out->sigma, out->n_sigma);
     out->participation_bounds = (va_read_range){out->participation_ratio, out->participation_ratio};
     out->entropy_bounds = (va_read_range){out->entropy_rank, out->entropy_rank};
     if (!out->whole && out->svd.sigma[0] > 0)

@@ -35,7 +35,7 @@ static double dot(const float *a, const float *b, int64_t n) {
     return sum;
 }
 
-static double deviation(const float *x, const float *less, int64_t n) {
+double read_deviation(const float *x, const float *less, int64_t n) {
     double mean = 0, sum = 0;
     for (int64_t i = 0; i < n; i++)
         mean += ((double)x[i] - (less ? less[i] : 0)) / (double)n;
@@ -82,11 +82,12 @@ done:
     return st;
 }
 
-static va_status check_finite(va_ctx *ctx, const va_linmap *map, const float *Jx, int64_t m) {
-    for (int64_t i = 0; i < m; i++)
-        if (!isfinite(Jx[i]))
-            return va_fail(ctx, VA_ERR_NUMERIC, "%s: J x holds NaN or infinity at flat index %lld",
-                           va_linmap_label(map), (long long)i);
+va_status read_check_finite(va_ctx *ctx, const va_linmap *map, const char *what, const float *x,
+                            int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return va_fail(ctx, VA_ERR_NUMERIC, "%s: %s holds NaN or infinity at flat index %lld",
+                           va_linmap_label(map), what, (long long)i);
     return VA_OK;
 }
 
@@ -99,7 +100,7 @@ static void measure(va_read_value_result *v, va_mode mode) {
     v->norm_b = sqrt(squared);
     v->norm_y = sqrt(dot(v->y, v->y, v->m));
     v->norm_Jx = sqrt(dot(v->Jx, v->Jx, v->m));
-    v->error = deviation(v->y, v->Jx, v->m) / deviation(v->y, NULL, v->m);
+    v->error = read_deviation(v->y, v->Jx, v->m) / read_deviation(v->y, NULL, v->m);
     v->share = dot(v->Jx, v->y, v->m) / (v->norm_y * v->norm_y);
     v->must_vanish = mode == VA_DETACHED && v->whole && !v->has_biases;
     v->is_off = v->must_vanish && !(v->error <= VA_READ_ROUNDING);
@@ -127,7 +128,7 @@ va_status va_read_value(va_prompt *prompt, int64_t from, int64_t to, va_mode mod
     VA_TRY(va_prompt_read(prompt, from, x));
     VA_TRY(va_prompt_read(prompt, to, y));
     VA_TRY(va_prompt_jx(prompt, from, to, map, Jx));
-    VA_TRY(check_finite(ctx, map, Jx, v->m));
+    VA_TRY(read_check_finite(ctx, map, "J x", Jx, v->m));
     measure(v, mode);
     VA_TRY(add_shares(ctx, map, v, at.from_first, shares));
 done:

@@ -1,5 +1,4 @@
-// svd_estimate.c: the Frobenius norm of a map, exact or estimated, and how many directions a
-// spectrum fills.
+// svd_estimate.c: the Frobenius norm of a map, exact or estimated.
 //
 // Method: for independent random signs z, E z z' = I and so E ||A z||^2 = trace(A' A) = ||A||_F^2,
 // with variance 2 (||A'A||_F^2 - sum_i (A'A)_ii^2) per probe.
@@ -120,45 +119,4 @@ va_status va_svd_frobenius_estimate(va_ctx *ctx, va_linmap *map, int64_t probes,
 done:
     va_arena_destroy(&arena);
     return st;
-}
-
-// -- ranks ------------------------------------------------------------------------------------
-
-double va_svd_stable_rank(double frobenius_squared, double sigma_1) {
-    return sigma_1 > 0 ? frobenius_squared / sigma_1 / sigma_1 : NAN;
-}
-
-// The largest value, by which the others are divided so that no square leaves the range.
-static double largest_of(const double *sigma, int64_t n) {
-    double largest = 0;
-    for (int64_t i = 0; i < n; i++)
-        largest = fmax(largest, fabs(sigma[i]));
-    return largest;
-}
-
-static double share(double sigma, double largest) {
-    return sigma / largest * (sigma / largest);
-}
-
-double va_svd_participation_ratio(const double *sigma, int64_t n) {
-    const double largest = largest_of(sigma, n);
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double p = share(sigma[i], largest);
-        sum += p;
-        squares += p * p;
-    }
-    return largest > 0 ? sum * sum / squares : NAN;
-}
-
-double va_svd_entropy_rank(const double *sigma, int64_t n) {
-    const double largest = largest_of(sigma, n);
-    double sum = 0, entropy = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += share(sigma[i], largest);
-    for (int64_t i = 0; i < n; i++) {
-        const double p = share(sigma[i], largest) / sum;
-        entropy -= p > 0 ? p * log(p) : 0;
-    }
-    return largest > 0 ? exp(entropy) : NAN;
 }

@@ -1,8 +1,10 @@
 // test_svd_estimate.c: Frobenius norms, exact and estimated, and ranks of spectra, against explicit
 // matrices and closed forms.
-// libs: va_test_svd
+// libs: va_test_svd va_metric
 // SPDX-License-Identifier: Apache-2.0
 #include "svd_check.h"
+
+#include "vkalign/metric_compare.h"
 
 static float *random_matrix(svd_fixture *f, int64_t m, int64_t n, uint64_t stream) {
     va_rng rng = va_rng_make(21, stream);
@@ -124,30 +126,6 @@ static void test_refused(void **state) {
     va_linmap_destroy(&map);
 }
 
-static bool close_to(double got, double expected) {
-    return fabs(got - expected) <= 1e-12 * expected;
-}
-
-static void test_ranks(void **state) {
-    (void)state;
-    static const double flat[5] = {2, 2, 2, 2, 2}, one[4] = {0, 7, 0, 0}, mixed[3] = {1, 3, 2};
-    static const double zero[3] = {0}, tiny[2] = {1e-200, 1e-200}, large[2] = {1e200, 1e200};
-    assert_true(close_to(va_svd_participation_ratio(flat, 5), 5));
-    assert_true(close_to(va_svd_entropy_rank(flat, 5), 5));
-    assert_true(close_to(va_svd_stable_rank(20, 2), 5));
-    assert_true(close_to(va_svd_participation_ratio(one, 4), 1));
-    assert_true(close_to(va_svd_entropy_rank(one, 4), 1));
-    assert_true(close_to(va_svd_participation_ratio(mixed, 3), 14.0 * 14 / (1 + 81 + 16)));
-    const double p[3] = {1.0 / 14, 9.0 / 14, 4.0 / 14};
-    assert_true(close_to(va_svd_entropy_rank(mixed, 3),
-                         pow(p[0], -p[0]) * pow(p[1], -p[1]) * pow(p[2], -p[2])));
-    assert_true(close_to(va_svd_stable_rank(14, 3), 14.0 / 9));
-    assert_true(close_to(va_svd_participation_ratio(tiny, 2), 2));
-    assert_true(close_to(va_svd_entropy_rank(large, 2), 2));
-    assert_true(isnan(va_svd_participation_ratio(zero, 3)) && isnan(va_svd_entropy_rank(zero, 3)));
-    assert_true(isnan(va_svd_stable_rank(0, 0)));
-}
-
 // The ranks of an explicit matrix, all from what the library finds.
 static void test_ranks_of_matrix(void **state) {
     svd_fixture *f = *state;
@@ -165,11 +143,11 @@ static void test_ranks_of_matrix(void **state) {
     assert_ok(f->ctx, va_linmap_from_matrix(f->gpu, A, M, N, &map));
     assert_ok(f->ctx, va_svd(f->ctx, f->arena, map, &p, &r));
     assert_ok(f->ctx, va_svd_frobenius_squared(f->ctx, map, &squared));
-    const double stable = va_svd_stable_rank(squared, r.sigma[0]);
-    const double participation = va_svd_participation_ratio(r.sigma, r.k);
+    const double stable = va_metric_stable_rank(squared, r.sigma[0]);
+    const double participation = va_metric_participation_ratio(r.sigma, r.k);
     assert_true(fabs(stable - squares / 9) <= 1e-4 * stable);
     assert_true(fabs(participation - squares * squares / fourth) <= 1e-4 * participation);
-    assert_true(va_svd_entropy_rank(r.sigma, r.k) >= participation);
+    assert_true(va_metric_entropy_rank(r.sigma, r.k) >= participation);
     va_linmap_destroy(&map);
 }
 
@@ -180,7 +158,6 @@ int main(void) {
         SVD_TEST(test_estimate_by_chunks),
         SVD_TEST(test_estimate_of_diagonal),
         SVD_TEST(test_refused),
-        SVD_TEST(test_ranks),
         SVD_TEST(test_ranks_of_matrix),
     };
     return cmocka_run_group_tests(tests, svd_setup, svd_teardown);

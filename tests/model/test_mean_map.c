@@ -148,6 +148,9 @@ static void check_means(fixture *f, va_mean_map *mean, const float *b_expected) 
     float *x = VA_NEW_ARRAY(f->arena, float, 3 * f->d), *y = x + f->d, *b = y + f->d;
     double *s = VA_NEW_ARRAY(f->arena, double, 2 * f->d), *o = s + f->d;
     assert_ok(f->ctx, va_mean_map_means(mean, x, y, b));
+    float *again = VA_NEW_ARRAY(f->arena, float, 2 * f->d); // without b
+    assert_ok(f->ctx, va_mean_map_means(mean, again, again + f->d, NULL));
+    assert_memory_equal(again, x, (size_t)(2 * f->d) * sizeof *x);
     for (int i = 0; i < N_TRAIN; i++) {
         char name[2][16];
         snprintf(name[0], sizeof name[0], "p%d.s", i);

@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "read_fixture.h"
 
+#include "vkalign/metric_compare.h"
+
 // -- spectra --------------------------------------------------------------------------------------
 
 static double sum_squares(const float *x, int64_t n) {
@@ -43,8 +45,8 @@ static void check_bounds(fixture *f, const va_read_spectrum_result *s,
     const int64_t n = lapack->k, k = s->n_sigma;
     const double last = s->sigma[k - 1];
     double rest = s->frobenius * s->frobenius, *x = VA_NEW_ARRAY(f->arena, double, n);
-    const double ratio = va_svd_participation_ratio(lapack->sigma, n);
-    const double entropy = va_svd_entropy_rank(lapack->sigma, n);
+    const double ratio = va_metric_participation_ratio(lapack->sigma, n);
+    const double entropy = va_metric_entropy_rank(lapack->sigma, n);
     assert_true(s->participation_bounds.low < ratio && ratio < s->participation_bounds.high);
     assert_true(s->entropy_bounds.low < entropy && entropy < s->entropy_bounds.high);
     for (int64_t i = 0; i < k; i++) {
@@ -53,16 +55,16 @@ static void check_bounds(fixture *f, const va_read_spectrum_result *s,
     }
     for (int64_t i = k; i < n; i++)
         x[i] = sqrt(rest / (double)(n - k));
-    expect_close("even", s->participation_bounds.high, va_svd_participation_ratio(x, n), 1e-6);
-    expect_close("even", s->entropy_bounds.high, va_svd_entropy_rank(x, n), 1e-6);
+    expect_close("even", s->participation_bounds.high, va_metric_participation_ratio(x, n), 1e-6);
+    expect_close("even", s->entropy_bounds.high, va_metric_entropy_rank(x, n), 1e-6);
     for (int64_t i = k; i < n; i++) { // as many of the k-th as there are, then what is left of one
         x[i] = fmin(last, sqrt(fmax(rest, 0)));
         rest -= x[i] * x[i];
     }
-    assert_true(s->participation_bounds.low <= va_svd_participation_ratio(x, n) * (1 + 1e-6));
-    assert_true(s->participation_bounds.low >= va_svd_participation_ratio(x, n) * 0.9);
-    assert_true(s->entropy_bounds.low <= va_svd_entropy_rank(x, n) * (1 + 1e-6));
-    assert_true(s->entropy_bounds.low >= va_svd_entropy_rank(x, n) * 0.9);
+    assert_true(s->participation_bounds.low <= va_metric_participation_ratio(x, n) * (1 + 1e-6));
+    assert_true(s->participation_bounds.low >= va_metric_participation_ratio(x, n) * 0.9);
+    assert_true(s->entropy_bounds.low <= va_metric_entropy_rank(x, n) * (1 + 1e-6));
+    assert_true(s->entropy_bounds.low >= va_metric_entropy_rank(x, n) * 0.9);
 }
 
 static void read_spectrum(fixture *f, derivative *j, const va_read_spectrum_params *p,

@@ -1,4 +1,4 @@
-"""References for metric_compare.h: subspaces, CKA, Spearman, ICC, agreement.
+"""References for metric_compare.h: subspaces, spectra, CKA, Spearman, ICC, agreement.
 
 Each by another route than the C code's: projectors rather than principal vectors, HSIC in Song's
 form rather than U-centring, Haar frames by QR rather than Wishart factors, every permutation
@@ -12,6 +12,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 from scipy import linalg, stats
+from scipy.spatial import distance
 
 SEED = 5
 
@@ -207,6 +208,30 @@ def agreement_chance(rng, n, d, draws=40000):
             "mean_abs": np.quantile(mean_abs, levels).tolist()}
 
 
+def spectra(name, a, b):
+    """Two spectra by numpy and scipy: the divergence is the square of scipy's distance."""
+    out = {"name": name, "a": a, "b": b}
+    shares = []
+    for key, sigma in (("a", np.asarray(a)), ("b", np.asarray(b))):
+        p = (sigma / sigma[0]) ** 2 / np.sum((sigma / sigma[0]) ** 2)
+        shares.append(p)
+        out[key + "_ranks"] = [float(1 / p[0]), float(1 / np.sum(p ** 2)),
+                               float(np.exp(stats.entropy(p)))]
+        out[key + "_normalised"] = (sigma / sigma[0]).tolist()
+    out["divergence"] = float(distance.jensenshannon(*shares, base=2) ** 2)
+    return out
+
+
+def spectra_cases():
+    """Random, geometric, rank deficient, and of other scales."""
+    rng = np.random.Generator(np.random.PCG64(SEED + 1))
+    random = [np.sort(np.abs(rng.standard_normal(20)))[::-1].tolist() for _ in range(2)]
+    fast, slow = [0.5 ** i for i in range(30)], [0.9 ** i for i in range(30)]
+    return [spectra("random", *random), spectra("geometric", fast, slow),
+            spectra("deficient", [3.0, 2.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0]),
+            spectra("scaled", [v * 1e-150 for v in fast], [v * 1e150 for v in slow])]
+
+
 def cases():
     """All of compare.json."""
     rng = np.random.Generator(np.random.PCG64(SEED))
@@ -215,7 +240,8 @@ def cases():
             "subspace_chance": [subspace_chance(rng, *rsd) for rsd in dims],
             "overlap_p": [overlap_p(x, m, d) for x in (1e-4, 0.02, 0.3, 0.9)
                           for m, d in ((1, 2), (1, 160), (3, 8), (32, 2560), (7, 8))],
-            "cka": cka_cases(rng), "spearman": spearman_cases(rng), "icc": icc_cases(rng),
+            "cka": cka_cases(rng), "spectra": spectra_cases(),
+            "spearman": spearman_cases(rng), "icc": icc_cases(rng),
             "agreement": [agreement("five", rows(rng, 5, 8)), agreement("two", rows(rng, 2, 3)),
                           agreement("scaled", [[1e-30, 2e-30], [3e30, 1e30], [-1.0, 1.0]])],
             "agreement_chance": [agreement_chance(rng, n, d)
