@@ -87,8 +87,9 @@ static va_status check_entries(va_ctx *ctx, int64_t p, const va_fit_problem *pro
         const float y = problem->labels[i];
         if (problem->rows[i] < 0 || problem->rows[i] >= n_x)
             return va_fail(ctx, VA_ERR_SHAPE,
-                           "classifier %lld: expected rows below %lld, got %lld at %lld",
-                           (long long)p, (long long)n_x, (long long)problem->rows[i], (long long)i);
+                           "classifier %lld: expected rows from 0 to %lld, got %lld at entry %lld",
+                           (long long)p, (long long)(n_x - 1), (long long)problem->rows[i],
+                           (long long)i);
         if (y != 0 && y != 1)
             return va_fail(ctx, VA_ERR_SHAPE,
                            "classifier %lld: expected labels of 0 or 1, got %g at row %lld",
