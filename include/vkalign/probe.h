@@ -48,7 +48,7 @@ typedef struct va_mlp {
     float *W3, *b3; // [1, h2], [1]
 } va_mlp;
 
-// Share of all epochs that is done, 0 < done <= 1.
+// Share of the training that is done, 0 < done <= 1.
 typedef void (*va_mlp_tick_fn)(void *user, double done);
 
 typedef struct va_mlp_params {
@@ -62,7 +62,7 @@ typedef struct va_mlp_params {
     bool no_shuffle;       // rows in the given order in every epoch
     const va_mlp *initial; // every problem starts from these weights, and h1, h2 of 0 are theirs;
                            // NULL: torch's default uniform initialisation
-    va_mlp_tick_fn tick;   // called after each epoch; NULL: not
+    va_mlp_tick_fn tick;   // called after each epoch of a group; NULL: not
     void *tick_user;       // passed to tick
 } va_mlp_params;
 
@@ -73,9 +73,9 @@ typedef va_status (*va_mlp_each_fn)(void *user, int64_t problem, const va_mlp *m
 // Classifiers, each on rows of its own of one X, trained together on the GPU by AdamW (beta .9,
 // .999, eps 1e-8) on mean binary cross-entropy of the logit. A problem takes epochs * ceil(n /
 // min(batch, n)) steps of its own, and its network has the same bits as when it is trained alone,
-// or by va_mlp_train on its rows gathered. As many problems as fit a part of the device's memory
-// go together, one group after another, and only a group's weights are held on the host. Long:
-// stops at va_interrupt.
+// or by va_mlp_train on its rows gathered. Problems go in groups, whose largest buffer is at most a
+// quarter of a gigabyte or one problem's; only a group's weights are held on the host. Long: stops
+// at va_interrupt.
 // VA_ERR_NUMERIC when X, a loss or a weight is not finite; VA_ERR_SHAPE for no rows or problems, a
 // row outside X, labels that are not 0 or 1 or of one class only, a batch over 65,535 or a width of
 // 262,140 or more; VA_ERR_USAGE for rates and counts that make no sense; VA_ERR_MEMORY when X or
@@ -108,9 +108,8 @@ typedef enum va_mlp_direction_kind {
 // W1 count by how much the logit hears of them. sigma (may be NULL): the singular values of the
 // decomposed matrix, [min(h1, d)]; VA_ERR_USAGE for the mean gradient, which decomposes none.
 // VA_ERR_NUMERIC when a weight is not finite or the vector would be zero (no unit is ever on).
-va_status va_mlp_direction(va_ctx *ctx, va_arena *arena, const va_mlp *mlp,
-                           va_mlp_direction_kind kind, const float *X, int64_t n, float *direction,
-                           double *sigma);
+va_status va_mlp_direction(va_ctx *ctx, const va_mlp *mlp, va_mlp_direction_kind kind,
+                           const float *X, int64_t n, float *direction, double *sigma);
 va_status va_mlp_save(va_ctx *ctx, const char *path, const va_mlp *mlp);
 // Reads what va_mlp_save writes, and, by the path's end .pt or .pth, PyTorch checkpoints (pt.h): a
 // state dict with the names above, or the same under model_state_dict. The names may begin with

@@ -115,22 +115,23 @@ static va_status find_direction(va_ctx *ctx, va_arena *temp, const va_mlp *mlp,
                    VA_MLP_WEIGHTED_W1, (int)kind);
 }
 
-va_status va_mlp_direction(va_ctx *ctx, va_arena *arena, const va_mlp *mlp,
-                           va_mlp_direction_kind kind, const float *X, int64_t n, float *direction,
-                           double *sigma) {
+va_status va_mlp_direction(va_ctx *ctx, const va_mlp *mlp, va_mlp_direction_kind kind,
+                           const float *X, int64_t n, float *direction, double *sigma) {
     va_status st = VA_OK;
     unit_means m = {0};
+    va_arena *temp = NULL;
     double *gradient, *v, along = 0;
     if (n < 1)
         return va_fail(ctx, VA_ERR_SHAPE,
                        "principal direction: expected at least one row, got %lld", (long long)n);
     VA_TRY(mlp_check_finite(ctx, "principal direction", mlp));
-    VA_TRY_ALLOC(ctx, gradient, VA_NEW_ARRAY(arena, double, mlp->d));
-    VA_TRY_ALLOC(ctx, v, VA_NEW_ARRAY(arena, double, mlp->d));
+    VA_TRY_ALLOC(ctx, temp, va_arena_create());
+    VA_TRY_ALLOC(ctx, gradient, VA_NEW_ARRAY(temp, double, mlp->d));
+    VA_TRY_ALLOC(ctx, v, VA_NEW_ARRAY(temp, double, mlp->d));
     if (!average_units(mlp, X, n, &m))
         VA_TRY(va_fail(ctx, VA_ERR_MEMORY, "principal direction: out of host memory"));
     input_gradient(mlp, m.signed_mean, gradient);
-    st = find_direction(ctx, arena, mlp, kind, &m, gradient, v, sigma);
+    st = find_direction(ctx, temp, mlp, kind, &m, gradient, v, sigma);
     if (st != VA_OK)
         VA_TRY(va_fail_in(ctx, st, "principal direction"));
     for (int64_t i = 0; i < mlp->d; i++)
@@ -142,5 +143,6 @@ va_status va_mlp_direction(va_ctx *ctx, va_arena *arena, const va_mlp *mlp,
         direction[i] = (float)(along < 0 ? -v[i] : v[i]);
 done:
     free(m.signed_mean);
+    va_arena_destroy(&temp);
     return st;
 }

@@ -60,6 +60,18 @@ typedef struct mlp_device {
     va_buffer *dz[MLP_LAYERS]; // gradient of layer l before its activation, [P, B, dz_stride(l)]
 } mlp_device;
 
+// All problems, and how far they are.
+typedef struct mlp_run {
+    va_gpu *gpu;
+    mlp_config config;
+    const va_fit_problem *problems;
+    int64_t n_problems;
+    int64_t first; // problem of the group
+    va_mlp_each_fn fn;
+    void *user;
+    float *loss; // the group's first; [steps] of one problem after another, NULL: not wanted
+} mlp_run;
+
 // -- mlp_host.c: weights on the host --------------------------------------------------------------
 
 // Weight and bias of layer l, [n_out, n_in] and [n_out], of a network on the host.
@@ -112,6 +124,11 @@ va_status mlp_device_read(mlp_device *dev, va_mlp *mlp); // [n_problems], alloca
 // Records step b of the epoch whose entries and steps are on the device, for all problems that have
 // one; n_rows: of the largest batch among them.
 va_status mlp_device_step(mlp_device *dev, int64_t b, int64_t n_rows);
+
+// -- mlp_epoch.c ----------------------------------------------------------------------------------
+
+// All epochs of the group that begins at run->first, with its losses to run->loss and progress.
+va_status mlp_train_epochs(const mlp_run *run, mlp_device *dev);
 
 static inline int64_t mlp_round4(int64_t n) {
     return (n + 3) / 4 * 4;

@@ -1,8 +1,9 @@
-// mlp_train.c: training: initial weights, the order of rows, epochs, losses, groups of problems.
+// mlp_train.c: training: initial weights, rows on the device, groups of problems.
 // SPDX-License-Identifier: Apache-2.0
 #include "mlp_priv.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,149 +65,7 @@ done:
     return st;
 }
 
-// -- one group ------------------------------------------------------------------------------------
-
-// All problems, and how far they are.
-typedef struct mlp_run {
-    va_gpu *gpu;
-    mlp_config config;
-    const va_fit_problem *problems;
-    int64_t n_problems;
-    int64_t first; // problem of the group
-    va_mlp_each_fn fn;
-    void *user;
-    float *loss; // the group's first; [steps] of one problem after another, NULL: not wanted
-} mlp_run;
-
-// Host arrays of a group, as mlp_device has them.
-typedef struct epoch_data {
-    uint32_t *entries; // [N]
-    mlp_step *steps;   // [n_steps, P]
-    int64_t *order;    // [largest n]
-    float *row_loss;   // [N]
-} epoch_data;
-
-static void order_rows(const mlp_device *dev, int64_t epoch, epoch_data *data) {
-    uint32_t *entry = data->entries;
-    for (int64_t p = 0; p < dev->n_problems; p++) {
-        const va_fit_problem *problem = &dev->problems[p];
-        for (int64_t r = 0; r < problem->n; r++)
-            data->order[r] = r;
-        if (dev->config->shuffle) {
-            va_rng rng = va_rng_make(problem->seed, va_hash64("mlp.shuffle") + (uint64_t)epoch);
-            va_rng_shuffle(&rng, data->order, problem->n);
-        }
-        for (int64_t r = 0; r < problem->n; r++) {
-            const int64_t i = data->order[r];
-            *entry++ = (uint32_t)problem->rows[i] | (uint32_t)(problem->labels[i] == 1) << 31;
-        }
-    }
-}
-
-static void place_steps(const mlp_device *dev, int64_t epoch, mlp_step *steps) {
-    const mlp_config *c = dev->config;
-    int64_t begin = 0;
-    memset(steps, 0, (size_t)(dev->n_steps * dev->n_problems) * sizeof *steps);
-    for (int64_t p = 0; p < dev->n_problems; p++) {
-        const va_fit_problem *problem = &dev->problems[p];
-        const int64_t batch = mlp_batch(c, problem->n), count = mlp_steps_per_epoch(c, problem->n);
-        for (int64_t b = 0; b < count; b++) {
-            const int64_t step = epoch * count + b;
-            const double t = (double)step + 1;
-            steps[b * dev->n_problems + p] = (mlp_step){
-                .row0 = (uint32_t)(begin + b * batch),
-                .n_rows = (uint32_t)VA_MIN(batch, problem->n - b * batch),
-                .step = (uint32_t)step,
-                .seed_low = (uint32_t)problem->seed,
-                .seed_high = (uint32_t)(problem->seed >> 32),
-                .step_size = (float)(c->learning_rate / (1 - pow(MLP_BETA1, t))),
-                .inv_sqrt_correction = (float)(1 / sqrt(1 - pow(MLP_BETA2, t))),
-            };
-        }
-        begin += problem->n;
-    }
-}
-
-// Mean loss of every batch of the epoch to run->loss, and that they are finite.
-static va_status collect_losses(const mlp_run *run, const mlp_device *dev, int64_t epoch,
-                                const float *row_loss) {
-    const mlp_config *c = dev->config;
-    float *loss = run->loss;
-    for (int64_t p = 0; p < dev->n_problems; p++) {
-        const int64_t n = dev->problems[p].n, batch = mlp_batch(c, n);
-        const int64_t count = mlp_steps_per_epoch(c, n);
-        for (int64_t b = 0; b < count; b++) {
-            const int64_t n_rows = VA_MIN(batch, n - b * batch), step = epoch * count + b;
-            double sum = 0;
-            for (int64_t r = 0; r < n_rows; r++)
-                sum += *row_loss++;
-            double mean = sum / (double)n_rows;
-            if (!isfinite(mean))
-                return va_fail(va_gpu_ctx(dev->gpu), VA_ERR_NUMERIC,
-                               "classifier %lld: loss %g at step %lld (epoch %lld): a lower "
-                               "learning_rate than %g, or smaller activations?",
-                               (long long)(run->first + p), mean, (long long)step, (long long)epoch,
-                               c->learning_rate);
-            if (loss)
-                loss[step] = (float)mean;
-        }
-        if (loss)
-            loss += c->epochs * count;
-    }
-    return VA_OK;
-}
-
-static int64_t most_rows(const mlp_device *dev, const mlp_step *steps) {
-    int64_t most = 0;
-    for (int64_t p = 0; p < dev->n_problems; p++)
-        most = VA_MAX(most, steps[p].n_rows);
-    return most;
-}
-
-static va_status train_epoch(const mlp_run *run, mlp_device *dev, int64_t epoch, epoch_data *data) {
-    va_status st = VA_OK;
-    const mlp_config *c = dev->config;
-    if (epoch == 0 || c->shuffle) {
-        order_rows(dev, epoch, data);
-        VA_TRY(va_gpu_upload(dev->gpu, va_buffer_all(dev->entries), data->entries));
-    }
-    place_steps(dev, epoch, data->steps);
-    VA_TRY(va_gpu_upload(dev->gpu, va_buffer_all(dev->steps), data->steps));
-    for (int64_t b = 0; b < dev->n_steps; b++) {
-        VA_TRY(va_check_interrupt(va_gpu_ctx(dev->gpu)));
-        VA_TRY(mlp_device_step(dev, b, most_rows(dev, data->steps + b * dev->n_problems)));
-    }
-    VA_TRY(va_gpu_download(dev->gpu, va_buffer_all(dev->loss), data->row_loss));
-    VA_TRY(collect_losses(run, dev, epoch, data->row_loss));
-    if (c->tick)
-        c->tick(c->tick_user, ((double)run->first +
-                               (double)dev->n_problems * (double)(epoch + 1) / (double)c->epochs) /
-                                  (double)run->n_problems);
-done:
-    return st;
-}
-
-static va_status train_epochs(const mlp_run *run, mlp_device *dev) {
-    va_status st = VA_OK;
-    va_ctx *ctx = va_gpu_ctx(dev->gpu);
-    const size_t n = (size_t)dev->n_entries, n_steps = (size_t)(dev->n_steps * dev->n_problems);
-    epoch_data data = {0};
-    int64_t n_max = 0;
-    for (int64_t p = 0; p < dev->n_problems; p++)
-        n_max = VA_MAX(n_max, dev->problems[p].n);
-    VA_TRY_ALLOC(ctx, data.entries, malloc(n * sizeof *data.entries));
-    VA_TRY_ALLOC(ctx, data.steps, malloc(n_steps * sizeof *data.steps));
-    VA_TRY_ALLOC(ctx, data.order, malloc((size_t)n_max * sizeof *data.order));
-    VA_TRY_ALLOC(ctx, data.row_loss, malloc(n * sizeof *data.row_loss));
-    for (int64_t epoch = 0; epoch < dev->config->epochs; epoch++)
-        VA_TRY(train_epoch(run, dev, epoch, &data));
-done:
-    free(data.entries);
-    free(data.steps);
-    free(data.order);
-    free(data.row_loss);
-    return st;
-}
+// -- groups ---------------------------------------------------------------------------------------
 
 static va_status train_group(mlp_run *run, va_slice x, int64_t count) {
     va_status st = VA_OK;
@@ -214,15 +73,18 @@ static va_status train_group(mlp_run *run, va_slice x, int64_t count) {
     const va_fit_problem *problems = run->problems + run->first;
     mlp_device dev = {0};
     va_mlp *mlp = NULL;
+    char where[64];
     va_arena *arena = va_arena_create();
     VA_TRY_ALLOC(ctx, mlp, arena ? VA_NEW_ARRAY(arena, va_mlp, count) : NULL);
     for (int64_t p = 0; p < count; p++)
         VA_TRY(init_weights(ctx, arena, &run->config, problems[p].seed, &mlp[p]));
     VA_TRY(mlp_device_create(run->gpu, &run->config, x, problems, count, mlp, &dev));
-    VA_TRY(train_epochs(run, &dev));
+    VA_TRY(mlp_train_epochs(run, &dev));
     VA_TRY(mlp_device_read(&dev, mlp));
     for (int64_t p = 0; p < count; p++) {
-        VA_TRY(mlp_check_finite(ctx, "classifier: after training", &mlp[p]));
+        snprintf(where, sizeof where, "classifier %lld: after training",
+                 (long long)(run->first + p));
+        VA_TRY(mlp_check_finite(ctx, where, &mlp[p]));
         VA_TRY(run->fn(run->user, run->first + p, &mlp[p]));
         if (run->loss)
             run->loss += run->config.epochs * mlp_steps_per_epoch(&run->config, problems[p].n);
@@ -233,8 +95,6 @@ done:
     va_arena_destroy(&arena);
     return st;
 }
-
-// -- groups ---------------------------------------------------------------------------------------
 
 static bool fits(const mlp_run *run, int64_t n, int64_t count) {
     int64_t limit = VA_MIN(va_gpu_get_info(run->gpu)->max_range_bytes, INT64_C(256) << 20);

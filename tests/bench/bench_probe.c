@@ -20,8 +20,8 @@ typedef struct shape {
 // What a callback takes of the networks: their directions of every kind.
 typedef struct sink {
     va_ctx *ctx;
-    va_arena *arena;
     const float *X;
+    float *direction; // [d]
     int64_t rows;
     double seconds[3];
 } sink;
@@ -35,14 +35,11 @@ static double cpu_s(void) {
 static va_status directions(void *user, int64_t problem, const va_mlp *mlp) {
     va_status st = VA_OK;
     sink *s = user;
-    float *v;
     (void)problem;
-    va_arena_reset(s->arena);
-    VA_TRY_ALLOC(s->ctx, v, VA_NEW_ARRAY(s->arena, float, mlp->d));
     for (int kind = VA_MLP_W1_SVD; kind <= VA_MLP_WEIGHTED_W1; kind++) {
         double t = va_time_s();
-        VA_TRY(va_mlp_direction(s->ctx, s->arena, mlp, (va_mlp_direction_kind)kind, s->X, s->rows,
-                                v, NULL));
+        VA_TRY(va_mlp_direction(s->ctx, mlp, (va_mlp_direction_kind)kind, s->X, s->rows,
+                                s->direction, NULL));
         s->seconds[kind] += va_time_s() - t;
     }
 done:
@@ -73,7 +70,7 @@ static va_status bench(va_gpu *gpu, const shape *s) {
     va_fit_problem *problems = make_problems(arena, s, &rng);
     for (int64_t i = 0; i < n_x * s->d; i++)
         X[i] = (float)va_rng_normal(&rng);
-    sink k = {.ctx = ctx, .arena = va_arena_create(), .X = X, .rows = s->rows};
+    sink k = {.ctx = ctx, .X = X, .direction = VA_NEW_ARRAY(arena, float, s->d), .rows = s->rows};
     va_mlp_params params = {.h1 = H1, .h2 = H2, .epochs = 1};
     VA_TRY(va_mlp_train_each(gpu, X, n_x, s->d, problems, 1, &params, directions, &k)); // pipelines
     params.epochs = s->epochs;
@@ -94,7 +91,6 @@ static va_status bench(va_gpu *gpu, const shape *s) {
            1e3 * k.seconds[2] / (double)s->problems);
     fflush(stdout);
 done:
-    va_arena_destroy(&k.arena);
     va_arena_destroy(&arena);
     return st;
 }

@@ -98,12 +98,11 @@ static void check_kinds(fixture *f, const char *network, float sign) {
         const double *direction = doubles(f, network, kinds[i].direction);
         for (int64_t c = 0; c < mlp.d; c++)
             expected[c] = sign * direction[c];
-        assert_ok(f->ctx, va_mlp_direction(f->ctx, f->arena, &mlp, kinds[i].kind, X, n, got, NULL));
+        assert_ok(f->ctx, va_mlp_direction(f->ctx, &mlp, kinds[i].kind, X, n, got, NULL));
         assert_true(va_test_max_error(got, expected, mlp.d) < 1e-7); // rounding to f32
         if (!kinds[i].sigma)
             continue;
-        assert_ok(f->ctx,
-                  va_mlp_direction(f->ctx, f->arena, &mlp, kinds[i].kind, X, n, again, sigma));
+        assert_ok(f->ctx, va_mlp_direction(f->ctx, &mlp, kinds[i].kind, X, n, again, sigma));
         assert_memory_equal(got, again, (size_t)mlp.d * sizeof *got);
         const double *expected_sigma = doubles(f, network, kinds[i].sigma);
         for (int64_t j = 0; j < k; j++)
@@ -134,7 +133,7 @@ static void refuses_what_has_no_direction(void **state) {
     const float *X = floats(f, "tall", "X");
     float v[D_MAX];
     double sigma[D_MAX];
-#define DIRECTION(kind, s) va_mlp_direction(f->ctx, f->arena, &mlp, kind, X, 11, v, s)
+#define DIRECTION(kind, s) va_mlp_direction(f->ctx, &mlp, kind, X, 11, v, s)
     assert_error(f->ctx, VA_ERR_USAGE, "no singular values",
                  DIRECTION(VA_MLP_MEAN_GRADIENT, sigma));
     assert_error(f->ctx, VA_ERR_USAGE, "from 0 to 2, got 3",
