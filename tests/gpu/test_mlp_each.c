@@ -175,22 +175,22 @@ static void tick(void *user, double done) {
         va_interrupt(t->ctx);
 }
 
-// Two of these networks fill a quarter of a gigabyte (lavapipe binds half): several groups, come in
-// order, with progress over all of them.
+// A weight of 102 MB each: two fill a quarter of a gigabyte, and lavapipe binds half of that.
+// Several groups, come in order, with progress over all of them.
 static void groups_come_in_order(void **state) {
     fixture *f = *state;
-    enum { N_X = 4, D = 150, P = 4, H1 = 65536, EPOCHS = 2 };
-    const int64_t n[P] = {2, 5, 3, 4};
+    enum { N_X = 4, D = 384, P = 3, H1 = 65536 };
+    const int64_t n[P] = {2, 5, 3};
     float *X = random_rows(f->arena, 1, N_X * D);
     va_fit_problem problems[P];
     for (int p = 0; p < P; p++)
         problems[p] = random_problem(f->arena, n[p], N_X, (uint64_t)p);
     ticks t = {.ctx = f->ctx};
     va_mlp_params params = {
-        .h1 = H1, .h2 = 1, .epochs = EPOCHS, .batch = 2, .tick = tick, .tick_user = &t};
+        .h1 = H1, .h2 = 1, .epochs = 1, .batch = 3, .tick = tick, .tick_user = &t};
     check_against_alone(f, X, N_X, D, problems, P, &params);
     assert_true(t.last == 1);
-    assert_in_range(t.n, EPOCHS, P * EPOCHS);
+    assert_in_range(t.n, 2, P); // one a group
 }
 
 // -- ends early -----------------------------------------------------------------------------------
