@@ -11,6 +11,14 @@
 extern "C" {
 #endif
 
+// One fit: which rows of X [n_x, d], with repetitions allowed, and their labels.
+typedef struct va_fit_problem {
+    const int64_t *rows; // [n] indices into X
+    const float *labels; // [n] 0 or 1
+    int64_t n;
+    uint64_t seed; // initial weights, shuffling, dropout
+} va_fit_problem;
+
 // -- capture ------------------------------------------------------------------------------------
 
 typedef struct va_capture_params {
@@ -40,6 +48,9 @@ typedef struct va_mlp {
     float *W3, *b3; // [1, h2], [1]
 } va_mlp;
 
+// Share of the training that is done, 0 < done <= 1.
+typedef void (*va_mlp_tick_fn)(void *user, double done);
+
 typedef struct va_mlp_params {
     int64_t h1, h2;        // 0 = 128, 64
     int64_t epochs;        // 0 = 50
@@ -47,21 +58,34 @@ typedef struct va_mlp_params {
     float learning_rate;   // 0 = 1e-3
     float weight_decay;    // decoupled (AdamW); negative = 0, 0 = torch's default 0.01
     float dropout;         // probability; negative = none, 0 = 0.2
-    uint64_t seed;         // initial weights, shuffling, dropout
+    uint64_t seed;         // va_mlp_train: that of problem 0; va_mlp_train_each has its problems'
     bool no_shuffle;       // rows in the given order in every epoch
     const va_mlp *initial; // every problem starts from these weights, and h1, h2 of 0 are theirs;
                            // NULL: torch's default uniform initialisation
+    va_mlp_tick_fn tick;   // called after each epoch of a group; NULL: not
+    void *tick_user;       // passed to tick
 } va_mlp_params;
 
-// n_problems classifiers on the same rows with different labels (and seeds seed + p), trained
-// together on the GPU by AdamW (beta .9, .999, eps 1e-8) on mean binary cross-entropy of the logit.
-// X [n, d]; labels [n_problems, n] of 0 or 1; mlp [n_problems] get arena-owned weights; loss (may
-// be NULL) [n_problems, steps] mean loss of each batch, steps = epochs * ceil(n / batch).
-// VA_ERR_NUMERIC when X, a loss or a weight is not finite; VA_ERR_SHAPE for n = 0, labels that are
-// not 0 or 1 or of one class only, a batch over 65,535 or a width of 262,140 or more; VA_ERR_USAGE
-// for rates and counts that make no sense; VA_ERR_MEMORY when X [n, d] is more than the device
-// binds at once. Problems that do not fit together are trained one group after another: the
-// results are the same bits as one by one.
+// Called once for each problem, in order, with its trained network (valid during the call only).
+// What it returns other than VA_OK ends the training with that status.
+typedef va_status (*va_mlp_each_fn)(void *user, int64_t problem, const va_mlp *mlp);
+
+// Classifiers, each on rows of its own of one X, trained together on the GPU by AdamW (beta .9,
+// .999, eps 1e-8) on mean binary cross-entropy of the logit. A problem takes epochs * ceil(n /
+// min(batch, n)) steps of its own, and its network has the same bits as when it is trained alone,
+// or by va_mlp_train on its rows gathered. Problems go in groups, whose largest buffer is at most a
+// quarter of a gigabyte or one problem's; only a group's weights are held on the host. Long: stops
+// at va_interrupt.
+// VA_ERR_NUMERIC when X, a loss or a weight is not finite; VA_ERR_SHAPE for no rows or problems, a
+// row outside X, labels that are not 0 or 1 or of one class only, a batch over 65,535 or a width of
+// 262,140 or more; VA_ERR_USAGE for rates and counts that make no sense; VA_ERR_MEMORY when X or
+// one network is more than the device binds at once. All problems are checked before the first.
+va_status va_mlp_train_each(va_gpu *gpu, const float *X, int64_t n_x, int64_t d,
+                            const va_fit_problem *problems, int64_t n_problems,
+                            const va_mlp_params *params, va_mlp_each_fn fn, void *user);
+// The same for problems on all rows of X [n, d] with different labels [n_problems, n] and the seeds
+// seed + p. mlp [n_problems] get arena-owned weights; loss (may be NULL) [n_problems, steps] the
+// mean loss of each batch.
 va_status va_mlp_train(va_gpu *gpu, va_arena *arena, const float *X, int64_t n, int64_t d,
                        const float *labels, int64_t n_problems, const va_mlp_params *params,
                        va_mlp *mlp, float *loss);
@@ -71,11 +95,21 @@ int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n, int64_t d);
 void va_mlp_logits(const va_mlp *mlp, const float *X, int64_t n, float *logits);
 // Mean over rows of d logit / d x, [d].
 void va_mlp_mean_gradient(const va_mlp *mlp, const float *X, int64_t n, double *gradient);
-// Principal direction: top right singular vector of W1, unit length, oriented so that the logit
-// rises along it on average over the rows X: <mean gradient, v> >= 0. sigma (may be NULL): the
-// singular values of W1, [min(h1, d)].
-va_status va_mlp_direction(va_ctx *ctx, va_arena *arena, const va_mlp *mlp, const float *X,
-                           int64_t n, float *direction, double *sigma);
+
+typedef enum va_mlp_direction_kind {
+    VA_MLP_W1_SVD,        // top right singular vector of W1
+    VA_MLP_MEAN_GRADIENT, // mean over rows of d logit / d x
+    VA_MLP_WEIGHTED_W1,   // top right singular vector of diag(importance) W1, see below
+} va_mlp_direction_kind;
+
+// The classifier's direction [d], unit length, oriented so that the logit rises along it on average
+// over the rows X [n, d]: <mean gradient, v> >= 0. The importance of hidden unit j is the mean over
+// the rows of |d logit / d z1_j|, z1 = W1 x + b1, which is 0 where the unit's ReLU is off: rows of
+// W1 count by how much the logit hears of them. sigma (may be NULL): the singular values of the
+// decomposed matrix, [min(h1, d)]; VA_ERR_USAGE for the mean gradient, which decomposes none.
+// VA_ERR_NUMERIC when a weight is not finite or the vector would be zero (no unit is ever on).
+va_status va_mlp_direction(va_ctx *ctx, const va_mlp *mlp, va_mlp_direction_kind kind,
+                           const float *X, int64_t n, float *direction, double *sigma);
 va_status va_mlp_save(va_ctx *ctx, const char *path, const va_mlp *mlp);
 // Reads what va_mlp_save writes, and, by the path's end .pt or .pth, PyTorch checkpoints (pt.h): a
 // state dict with the names above, or the same under model_state_dict. The names may begin with

@@ -163,7 +163,7 @@ va_status va_run_mlp(va_run *run, int64_t unit) {
     VA_TRY(va_mlp_train(run->gpu, arena, train.X, train.n, train.d, train.label, 1, &params, &mlp,
                         NULL));
     VA_TRY_ALLOC(run->ctx, v, VA_NEW_ARRAY(arena, float, train.d));
-    VA_TRY(va_mlp_direction(run->ctx, arena, &mlp, train.X, train.n, v, NULL));
+    VA_TRY(va_mlp_direction(run->ctx, &mlp, VA_MLP_W1_SVD, train.X, train.n, v, NULL));
     va_json_add_string(record, "method", "MLP classifier, top right singular vector of layer 1");
     va_json_add_string(record, "orientation", "the classifier's logit rises along it on average");
     VA_TRY(score(run, arena, &mlp, &train, &test, record));

@@ -1,5 +1,5 @@
-// mlp_host.c: a multilayer perceptron on the host, in double: logits, gradients, principal
-// direction. SPDX-License-Identifier: Apache-2.0
+// mlp_host.c: a multilayer perceptron on the host: its arrays, and logits in double.
+// SPDX-License-Identifier: Apache-2.0
 #include "mlp_priv.h"
 
 #include <math.h>
@@ -29,6 +29,19 @@ done:
     return st;
 }
 
+va_status mlp_copy(va_ctx *ctx, va_arena *arena, const va_mlp *from, va_mlp *to) {
+    va_status st = VA_OK;
+    const int64_t width[] = {from->d, from->h1, from->h2, 1};
+    VA_TRY(mlp_alloc(ctx, arena, from->d, from->h1, from->h2, to));
+    for (int l = 0; l < MLP_LAYERS; l++) {
+        mlp_host_layer src = mlp_layer_of(from, l), dst = mlp_layer_of(to, l);
+        memcpy(dst.w, src.w, (size_t)(width[l] * width[l + 1]) * sizeof *dst.w);
+        memcpy(dst.b, src.b, (size_t)width[l + 1] * sizeof *dst.b);
+    }
+done:
+    return st;
+}
+
 static va_status check_finite(va_ctx *ctx, const char *where, int l, const char *what,
                               const float *w, int64_t n) {
     for (int64_t i = 0; i < n; i++)
@@ -51,13 +64,21 @@ done:
     return st;
 }
 
-// y[o] = b[o] + sum_i W[o, i] x[i]
+// y[o] = b[o] + sum_i W[o, i] x[i], each sum in eight parts: the processor adds them side by side.
 static void affine(const float *W, const float *b, int64_t n_out, int64_t n_in, const double *x,
                    double *y) {
+    enum { PARTS = 8 };
     for (int64_t o = 0; o < n_out; o++) {
-        double sum = b[o];
-        for (int64_t i = 0; i < n_in; i++)
-            sum += W[o * n_in + i] * x[i];
+        const float *w = W + o * n_in;
+        double part[PARTS] = {0}, sum = b[o];
+        int64_t i = 0;
+        for (; i + PARTS <= n_in; i += PARTS)
+            for (int k = 0; k < PARTS; k++)
+                part[k] += w[i + k] * x[i + k];
+        for (; i < n_in; i++)
+            sum += w[i] * x[i];
+        for (int k = 0; k < PARTS; k++)
+            sum += part[k];
         y[o] = sum;
     }
 }
@@ -67,8 +88,7 @@ static void relu(double *z, int64_t n) {
         z[i] = z[i] < 0 ? 0 : z[i]; // NaN stays NaN
 }
 
-// work [d + h1 + h2] keeps x and both activations.
-static double logit(const va_mlp *mlp, const float *x, double *work) {
+double mlp_logit(const va_mlp *mlp, const float *x, double *work) {
     double *a1 = work + mlp->d, *a2 = a1 + mlp->h1, z;
     for (int64_t i = 0; i < mlp->d; i++)
         work[i] = x[i];
@@ -83,68 +103,6 @@ static double logit(const va_mlp *mlp, const float *x, double *work) {
 void va_mlp_logits(const va_mlp *mlp, const float *X, int64_t n, float *logits) {
     double *work = malloc((size_t)(mlp->d + mlp->h1 + mlp->h2) * sizeof *work);
     for (int64_t r = 0; r < n; r++)
-        logits[r] = work ? (float)logit(mlp, X + r * mlp->d, work) : NAN;
+        logits[r] = work ? (float)mlp_logit(mlp, X + r * mlp->d, work) : NAN;
     free(work);
-}
-
-// Adds d logit / d a1 where a1 > 0 to sum [h1], for the activations that logit() left.
-static void add_gradient(const va_mlp *mlp, const double *a1, const double *a2, double *g1,
-                         double *sum) {
-    memset(g1, 0, (size_t)mlp->h1 * sizeof *g1);
-    for (int64_t v = 0; v < mlp->h2; v++) {
-        if (!(a2[v] > 0))
-            continue;
-        for (int64_t u = 0; u < mlp->h1; u++)
-            g1[u] += (double)mlp->W3[v] * mlp->W2[v * mlp->h1 + u];
-    }
-    for (int64_t u = 0; u < mlp->h1; u++)
-        if (a1[u] > 0)
-            sum[u] += g1[u];
-}
-
-// The gradient is linear in what reaches layer 1, so W1 is applied once, to the sum over rows.
-void va_mlp_mean_gradient(const va_mlp *mlp, const float *X, int64_t n, double *gradient) {
-    int64_t d = mlp->d, h1 = mlp->h1;
-    double *work = calloc((size_t)(d + 3 * h1 + mlp->h2), sizeof *work);
-    if (!work) {
-        for (int64_t i = 0; i < d; i++)
-            gradient[i] = NAN;
-        return;
-    }
-    double *a1 = work + d, *a2 = a1 + h1, *g1 = a2 + mlp->h2, *sum = g1 + h1;
-    for (int64_t r = 0; r < n; r++) {
-        logit(mlp, X + r * d, work);
-        add_gradient(mlp, a1, a2, g1, sum);
-    }
-    memset(gradient, 0, (size_t)d * sizeof *gradient);
-    for (int64_t u = 0; u < h1; u++)
-        for (int64_t i = 0; i < d; i++)
-            gradient[i] += sum[u] / (double)n * mlp->W1[u * d + i];
-    free(work);
-}
-
-va_status va_mlp_direction(va_ctx *ctx, va_arena *arena, const va_mlp *mlp, const float *X,
-                           int64_t n, float *direction, double *sigma) {
-    va_status st = VA_OK;
-    int64_t k = VA_MIN(mlp->h1, mlp->d);
-    va_svd_result svd;
-    double *gradient, along = 0;
-    if (n < 1)
-        return va_fail(ctx, VA_ERR_SHAPE,
-                       "principal direction: expected at least one row, got %lld", (long long)n);
-    VA_TRY(mlp_check_finite(ctx, "principal direction", mlp));
-    VA_TRY(va_svd_host(ctx, arena, mlp->W1, mlp->h1, mlp->d, sigma ? k : 1, &svd));
-    if (sigma)
-        memcpy(sigma, svd.sigma, (size_t)k * sizeof *sigma);
-    VA_TRY_ALLOC(ctx, gradient, VA_NEW_ARRAY(arena, double, mlp->d));
-    va_mlp_mean_gradient(mlp, X, n, gradient);
-    for (int64_t i = 0; i < mlp->d; i++)
-        along += gradient[i] * svd.V[i];
-    if (!isfinite(along))
-        VA_TRY(va_fail(ctx, VA_ERR_NUMERIC,
-                       "principal direction: the logit's mean gradient is not finite"));
-    for (int64_t i = 0; i < mlp->d; i++)
-        direction[i] = along < 0 ? -svd.V[i] : svd.V[i];
-done:
-    return st;
 }

@@ -13,18 +13,19 @@ layout(set = 0, binding = 0) readonly buffer W { vec4 w[]; };
 layout(set = 0, binding = 1) readonly buffer DzNext { vec4 dz_next[]; };
 layout(set = 0, binding = 2) readonly buffer A { vec4 a[]; };
 layout(set = 0, binding = 3) writeonly buffer Dz { vec4 dz[]; };
+layout(set = 0, binding = 4) readonly buffer Steps { Step steps[]; };
 layout(push_constant) uniform Push
 {
     uint n_in, w_rows, stride; // stride of w, a and dz
     uint next_stride;
-    uint n_rows, batch;
+    uint batch, first_step;
     float scale;
 };
 
 // sum: of units u0 .. u0 + 3, u0 a multiple of 4. What lands past the units does no harm.
-void store(uint p, uint r, uint u0, vec4 sum)
+void store(Step s, uint p, uint r, uint u0, vec4 sum)
 {
-    if (r >= n_rows || u0 >= n_in)
+    if (r >= s.n_rows || u0 >= n_in)
         return;
     uint at = ((p * batch + r) * stride + u0) / 4;
     dz[at] = mix(vec4(0), sum * scale, greaterThan(a[at], vec4(0)));
@@ -39,7 +40,10 @@ shared vec4 stage[TILE_U * LANE_FOURS * TILE_R * N_LANES];
 void main()
 {
     uint lane = gl_SubgroupInvocationID, p = gl_WorkGroupID.z;
-    uint n_across = ceil_div(n_rows, TILE_R * N_LANES);
+    Step s = steps[first_step + p];
+    if (s.n_rows == 0)
+        return;
+    uint n_across = ceil_div(s.n_rows, TILE_R * N_LANES);
     uint u0 = workgroup() / n_across * (TILE_U * N_LANES);
     uint r0 = workgroup() % n_across * (TILE_R * N_LANES) + lane;
     if (u0 >= n_in)
@@ -48,7 +52,7 @@ void main()
     vec4 acc[TILE_U * LANE_FOURS][TILE_R];
     uint w_at[TILE_U], g_at[TILE_R]; // past the end: clamped, and the result not written
     for (uint r = 0; r < TILE_R; r++)
-        g_at[r] = (p * batch + min(r0 + r * N_LANES, n_rows - 1)) * (next_stride / 4);
+        g_at[r] = (p * batch + min(r0 + r * N_LANES, s.n_rows - 1)) * (next_stride / 4);
     for (uint u = 0; u < TILE_U; u++)
         w_at[u] = (p * w_rows + lane % 4) * (stride / 4) +
                   min(u0 / 4 + u * LANE_FOURS + lane / 4, stride / 4 - 1);
@@ -75,12 +79,16 @@ void main()
         for (uint r = 0; r < TILE_R; r++)
             stage[(u * TILE_R + r) * N_LANES + lane] = acc[u][r];
     for (uint k = 0; k < TILE_U * LANE_FOURS * TILE_R; k++)
-        store(p, r0 + k % TILE_R * N_LANES, u0 + k / TILE_R * 4, stage[k * N_LANES + lane]);
+        store(s, p, r0 + k % TILE_R * N_LANES, u0 + k / TILE_R * 4, stage[k * N_LANES + lane]);
 }
 #else
 void main()
 {
-    uint item = invocation(), n_across = ceil_div(n_rows, TILE_R), p = gl_WorkGroupID.z;
+    uint item = invocation(), p = gl_WorkGroupID.z;
+    Step s = steps[first_step + p];
+    if (s.n_rows == 0)
+        return;
+    uint n_across = ceil_div(s.n_rows, TILE_R);
     uint u0 = item / n_across * (4 * TILE_U), r0 = item % n_across * TILE_R;
     if (u0 >= n_in)
         return;
@@ -88,7 +96,7 @@ void main()
     vec4 acc[TILE_U][TILE_R];
     uint w_at[TILE_U], g_at[TILE_R]; // past the end: clamped, and the result not written
     for (uint r = 0; r < TILE_R; r++)
-        g_at[r] = (p * batch + min(r0 + r, n_rows - 1)) * (next_stride / 4);
+        g_at[r] = (p * batch + min(r0 + r, s.n_rows - 1)) * (next_stride / 4);
     for (uint u = 0; u < TILE_U; u++) {
         w_at[u] = p * w_rows * (stride / 4) + min(u0 / 4 + u, stride / 4 - 1);
         for (uint r = 0; r < TILE_R; r++)
@@ -108,6 +116,6 @@ void main()
     }
     for (uint r = 0; r < TILE_R; r++)
         for (uint u = 0; u < TILE_U; u++)
-            store(p, r0 + r, u0 + 4 * u, acc[u][r]);
+            store(s, p, r0 + r, u0 + 4 * u, acc[u][r]);
 }
 #endif

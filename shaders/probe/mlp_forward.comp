@@ -1,8 +1,8 @@
 #version 450
 // mlp_forward.comp: a layer of the batch: a[p, r, u] = drop(relu(sum_i W[p, u, i] in[p, r, i])).
 // drop() zeroes a unit when its random number is below drop_below, else scales it; the number comes
-// from (seed + p, layer, step, row of the batch, unit) alone.
-// FIRST  in = X[index[p, row0 + r]], shared by all problems
+// from (seed of p, layer, step, row of the batch, unit) alone.
+// FIRST  in = X[row of entries[row0 of p + r]], shared by all problems
 // NEXT   in = the layer before, [P, batch, stride]
 // variants: FIRST NEXT FIRST_LANES NEXT_LANES
 // SPDX-License-Identifier: Apache-2.0
@@ -17,42 +17,41 @@
 layout(set = 0, binding = 0) readonly buffer W { vec4 w[]; };
 layout(set = 0, binding = 1) readonly buffer In { vec4 x[]; };
 layout(set = 0, binding = 2) writeonly buffer Out { vec4 a[]; };
-layout(set = 0, binding = 3) readonly buffer Index { uint row_of[]; };
+layout(set = 0, binding = 3) readonly buffer Entries { uint entries[]; };
+layout(set = 0, binding = 4) readonly buffer Steps { Step steps[]; };
 layout(push_constant) uniform Push
 {
     uint n_out, w_rows, stride; // stride of w and in
     uint out_stride;
-    uint n_rows, batch;         // rows now, rows allocated
-    uint n, row0;               // rows of X, first row of the batch in the epoch
-    uint step, layer, seed_low, seed_high, drop_below;
+    uint batch;                 // rows allocated
+    uint first_step;            // of the problems' steps
+    uint layer, drop_below;
     float scale;                // 1 / (1 - dropout)
 };
 
 // In fours.
-uint input_at(uint p, uint r)
+uint input_at(Step s, uint p, uint r)
 {
 #if defined FIRST || defined FIRST_LANES
-    return row_of[p * n + row0 + r] * (stride / 4);
+    return entry_row(entries[s.row0 + r]) * (stride / 4);
 #else
     return (p * batch + r) * (stride / 4);
 #endif
 }
 
-uvec4 random4(uint p, uint r, uint u)
+uvec4 random4(Step s, uint r, uint u)
 {
-    uint carry;
-    uint low = uaddCarry(seed_low, p, carry);
-    return philox4x32(uvec4(u / 4, r, step, layer), uvec2(low, seed_high + carry));
+    return philox4x32(uvec4(u / 4, r, s.step, layer), uvec2(s.seed_low, s.seed_high));
 }
 
 // z: the sums of units u0 .. u0 + 3, u0 a multiple of 4.
-void store(uint p, uint r, uint u0, vec4 z)
+void store(Step s, uint p, uint r, uint u0, vec4 z)
 {
-    if (r >= n_rows || u0 >= n_out)
+    if (r >= s.n_rows || u0 >= n_out)
         return;
     vec4 result = mix(z, vec4(0), lessThan(z, vec4(0))) * scale; // NaN stays NaN
     if (drop_below != 0)
-        result = mix(result, vec4(0), lessThan(random4(p, r, u0), uvec4(drop_below)));
+        result = mix(result, vec4(0), lessThan(random4(s, r, u0), uvec4(drop_below)));
     uvec4 u = u0 + uvec4(0, 1, 2, 3);
     vec4 past = mix(vec4(0), vec4(1), equal(u, uvec4(n_out)));
     a[((p * batch + r) * out_stride + u0) / 4] = mix(past, result, lessThan(u, uvec4(n_out)));
@@ -70,7 +69,10 @@ shared vec4 stage[TILE_U * N_LANES / 4 * TILE_R * N_LANES];
 void main()
 {
     uint lane = gl_SubgroupInvocationID, p = gl_WorkGroupID.z;
-    uint n_across = ceil_div(n_rows, TILE_R * N_LANES);
+    Step s = steps[first_step + p];
+    if (s.n_rows == 0)
+        return;
+    uint n_across = ceil_div(s.n_rows, TILE_R * N_LANES);
     uint u0 = workgroup() / n_across * (TILE_U * N_LANES);
     uint r0 = workgroup() % n_across * (TILE_R * N_LANES) + lane;
     if (u0 >= n_out)
@@ -79,7 +81,7 @@ void main()
     float acc[TILE_U * N_LANES][TILE_R];
     uint w_at[TILE_U], x_at[TILE_R]; // past the end: clamped, and the result not written
     for (uint r = 0; r < TILE_R; r++)
-        x_at[r] = input_at(p, min(r0 + r * N_LANES, n_rows - 1));
+        x_at[r] = input_at(s, p, min(r0 + r * N_LANES, s.n_rows - 1));
     for (uint u = 0; u < TILE_U; u++)
         w_at[u] = (p * w_rows + min(u0 + u * N_LANES + lane, n_out - 1)) * (stride / 4);
     for (uint u = 0; u < TILE_U * N_LANES; u++)
@@ -105,12 +107,16 @@ void main()
             stage[(u / 4 * TILE_R + r) * N_LANES + lane] =
                 vec4(acc[u][r], acc[u + 1][r], acc[u + 2][r], acc[u + 3][r]);
     for (uint k = 0; k < TILE_U * N_LANES / 4 * TILE_R; k++)
-        store(p, r0 + k % TILE_R * N_LANES, u0 + k / TILE_R * 4, stage[k * N_LANES + lane]);
+        store(s, p, r0 + k % TILE_R * N_LANES, u0 + k / TILE_R * 4, stage[k * N_LANES + lane]);
 }
 #else
 void main()
 {
-    uint item = invocation(), n_across = ceil_div(n_rows, TILE_R), p = gl_WorkGroupID.z;
+    uint item = invocation(), p = gl_WorkGroupID.z;
+    Step s = steps[first_step + p];
+    if (s.n_rows == 0)
+        return;
+    uint n_across = ceil_div(s.n_rows, TILE_R);
     uint u0 = item / n_across * (4 * TILE_U), r0 = item % n_across * TILE_R;
     if (u0 >= n_out)
         return;
@@ -118,7 +124,7 @@ void main()
     float acc[TILE_U * 4][TILE_R];
     uint w_at[TILE_U * 4], x_at[TILE_R]; // past the end: clamped, and the result not written
     for (uint r = 0; r < TILE_R; r++)
-        x_at[r] = input_at(p, min(r0 + r, n_rows - 1));
+        x_at[r] = input_at(s, p, min(r0 + r, s.n_rows - 1));
     for (uint u = 0; u < TILE_U * 4; u++) {
         w_at[u] = (p * w_rows + min(u0 + u, n_out - 1)) * (stride / 4);
         for (uint r = 0; r < TILE_R; r++)
@@ -136,6 +142,7 @@ void main()
     }
     for (uint r = 0; r < TILE_R; r++)
         for (uint u = 0; u < TILE_U * 4; u += 4)
-            store(p, r0 + r, u0 + u, vec4(acc[u][r], acc[u + 1][r], acc[u + 2][r], acc[u + 3][r]));
+            store(s, p, r0 + r, u0 + u,
+                  vec4(acc[u][r], acc[u + 1][r], acc[u + 2][r], acc[u + 3][r]));
 }
 #endif

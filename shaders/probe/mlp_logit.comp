@@ -14,13 +14,13 @@ layout(set = 0, binding = 0) readonly buffer W { vec4 w[]; };
 layout(set = 0, binding = 1) readonly buffer In { vec4 a[]; };
 layout(set = 0, binding = 2) writeonly buffer Dz2 { vec4 dz2[]; };
 layout(set = 0, binding = 3) writeonly buffer Dz3 { vec4 dz3[]; };
-layout(set = 0, binding = 4) readonly buffer Labels { float y[]; };
-layout(set = 0, binding = 5) readonly buffer Index { uint row_of[]; };
+layout(set = 0, binding = 4) readonly buffer Entries { uint entries[]; };
+layout(set = 0, binding = 5) readonly buffer Steps { Step steps[]; };
 layout(set = 0, binding = 6) writeonly buffer Loss { float loss[]; };
 layout(push_constant) uniform Push
 {
     uint stride; // of w, a and dz2
-    uint n_rows, batch, n, row0;
+    uint batch, first_step;
     float scale;
 };
 
@@ -36,17 +36,18 @@ float log1p_unit(float e)
 void main()
 {
     uint r = invocation(), p = gl_WorkGroupID.z;
-    if (r >= n_rows)
+    Step s = steps[first_step + p];
+    if (r >= s.n_rows)
         return;
     uint n_fours = stride / 4, w_at = p * 4 * n_fours, a_at = (p * batch + r) * n_fours;
     vec4 sum = vec4(0);
     for (uint u = 0; u < n_fours; u++)
         sum = fma(w[w_at + u], a[a_at + u], sum);
     float z = (sum.x + sum.y) + (sum.z + sum.w);
-    uint at = p * n + row0 + r;
-    float label = y[p * n + row_of[at]];
+    uint at = s.row0 + r;
+    float label = entry_label(entries[at]);
     loss[at] = (z > 0.0 ? z : 0.0) - z * label + log1p_unit(math_exp(-abs(z)));
-    float g = (math_sigmoid(z) - label) / float(n_rows);
+    float g = (math_sigmoid(z) - label) / float(s.n_rows);
     dz3[p * batch + r] = vec4(g, 0, 0, 0);
     for (uint u = 0; u < n_fours; u++)
         dz2[a_at + u] = mix(vec4(0), w[w_at + u] * g * scale, greaterThan(a[a_at + u], vec4(0)));

@@ -243,7 +243,7 @@ static void test_classifier(void **state) {
     out_path(path, "classifiers/near/Physical/layer2.safetensors");
     assert_ok(env.ctx, va_mlp_load(env.ctx, arena, path, &mlp));
     assert_true(mlp.d == 24 && mlp.h1 == 16 && mlp.h2 == 8);
-    assert_ok(env.ctx, va_mlp_direction(env.ctx, arena, &mlp, row, 1, v, NULL));
+    assert_ok(env.ctx, va_mlp_direction(env.ctx, &mlp, VA_MLP_W1_SVD, row, 1, v, NULL));
     const va_file_tensor t = {.dtype = VA_F32, .n_elem = 24, .data = v};
     assert_true(fabs(fabs(dot(&t, vector("near/Physical/layer2"))) - 1) < 1e-6);
     va_arena_destroy(&arena);

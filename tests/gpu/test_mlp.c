@@ -498,7 +498,7 @@ static void finds_a_planted_separation(void **state) {
     assert_true(loss[50 * 7 - 1] < 0.1f * loss[0]);
     va_mlp_logits(&mlp, X + TRAIN * D, N - TRAIN, logits);
     assert_true(auroc(logits, labels + TRAIN, N - TRAIN) > 0.99); // the clouds overlap by 0.1%
-    assert_ok(f->ctx, va_mlp_direction(f->ctx, f->arena, &mlp, X, TRAIN, direction, NULL));
+    assert_ok(f->ctx, va_mlp_direction(f->ctx, &mlp, VA_MLP_W1_SVD, X, TRAIN, direction, NULL));
     for (int64_t i = 0; i < D; i++)
         cosine += direction[i] * normal[i] / sqrt(length);
     assert_true(cosine > 0.8); // oriented towards the class 1

@@ -152,7 +152,7 @@ static void power_iteration(const va_mlp *m, int k, double V[][D], double *sigma
 static void check_direction(fixture *f, const va_mlp *m) {
     float direction[D];
     double sigma[H1], V[3][D], expected_sigma[3], gradient[D], expected[D], along = 0;
-    assert_ok(f->ctx, va_mlp_direction(f->ctx, f->arena, m, f->X, N, direction, sigma));
+    assert_ok(f->ctx, va_mlp_direction(f->ctx, m, VA_MLP_W1_SVD, f->X, N, direction, sigma));
     power_iteration(m, 3, V, expected_sigma);
     for (int j = 0; j < 3; j++)
         assert_true(fabs(sigma[j] / expected_sigma[j] - 1) < 1e-6);
@@ -164,7 +164,7 @@ static void check_direction(fixture *f, const va_mlp *m) {
         expected[i] = along < 0 ? -V[0][i] : V[0][i];
     assert_true(va_test_max_error(direction, expected, D) < 1e-6);
     float again[D];
-    assert_ok(f->ctx, va_mlp_direction(f->ctx, f->arena, m, f->X, N, again, NULL));
+    assert_ok(f->ctx, va_mlp_direction(f->ctx, m, VA_MLP_W1_SVD, f->X, N, again, NULL));
     assert_memory_equal(direction, again, sizeof again);
 }
 
@@ -180,10 +180,10 @@ static void direction_refuses(void **state) {
     fixture *f = *state;
     float direction[D];
     assert_error(f->ctx, VA_ERR_SHAPE, "at least one row",
-                 va_mlp_direction(f->ctx, f->arena, &f->mlp, f->X, 0, direction, NULL));
+                 va_mlp_direction(f->ctx, &f->mlp, VA_MLP_W1_SVD, f->X, 0, direction, NULL));
     f->mlp.W1[3] = NAN;
     assert_error(f->ctx, VA_ERR_NUMERIC, "0.weight[3]",
-                 va_mlp_direction(f->ctx, f->arena, &f->mlp, f->X, N, direction, NULL));
+                 va_mlp_direction(f->ctx, &f->mlp, VA_MLP_W1_SVD, f->X, N, direction, NULL));
 }
 
 // -- files ----------------------------------------------------------------------------------------
