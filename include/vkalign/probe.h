@@ -29,6 +29,15 @@ typedef void (*va_capture_tick_fn)(void *user, int64_t n_done);
 va_status va_capture(va_model *model, const va_capture_params *params, va_capture_tick_fn tick,
                      void *user, float *const *out);
 
+// -- what classifiers and directions are fitted to ----------------------------------------------
+
+typedef struct va_fit_problem {
+    const int64_t *rows; // [n] indices into X, repetitions allowed
+    const float *labels; // [n] 0 or 1
+    int64_t n;
+    uint64_t seed;
+} va_fit_problem;
+
 // -- multilayer perceptron d - h1 - h2 - 1, ReLU, dropout ---------------------------------------
 
 // Weights as torch.nn.Sequential(Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear) has them;

@@ -1,0 +1,219 @@
+// linear_logistic_tall.c: logistic regression of m > d rows, in w itself.
+//
+// Rows less their W-weighted mean, v_i = x_i - h / sum W with h = sum W x, part w from b:
+//     H = sum W v v' + l2 I,  dw = -H^-1 (gw - (gb / sum W) h),  db = -(gb + h.dw) / sum W.
+// H is formed on the host, or for large problems in f32 on the device. Either is but a
+// preconditioner: conjugate gradients on exact products in double solve the system, one step when H
+// is exact, so the device's rounding costs steps and no digits. SPDX-License-Identifier: Apache-2.0
+#include "linear_priv.h"
+#include "vkalign/vec.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MAX_CG = 60 };
+static const double CG_TOLERANCE = 1e-10;  // of the residual; Newton corrects what is left
+static const double DEVICE_PRODUCTS = 1e8; // multiplications of a Hessian that the device is for
+
+typedef struct tall {
+    double *H;              // [d, d] Cholesky of the preconditioner
+    double *Vt;             // [d, stride(m)] sqrt(W) v, transposed
+    float *V32;             // the same for the device, or NULL
+    double *h, sum_W;       // [stride] sum W x
+    double *r, *y, *p, *Hp; // [stride] of conjugate gradients
+    double *gw;             // [stride]
+    bool on_device;
+} tall;
+
+// gw = sum g x + l2 w
+static void weight_gradient(const linear_newton *s) {
+    const tall *self = s->self;
+    const int64_t stride = s->job->data->stride;
+    memset(self->gw, 0, (size_t)stride * sizeof *self->gw);
+    for (int64_t i = 0; i < s->job->problem->m; i++)
+        linear_axpy(s->g[i], linear_row(s->job, i), self->gw, stride);
+    linear_axpy(s->job->params->l2, s->z, self->gw, stride);
+}
+
+static double gradient(linear_newton *s) {
+    const tall *self = s->self;
+    weight_gradient(s);
+    return sqrt(linear_dot(self->gw, self->gw, s->k));
+}
+
+static void weighted_mean(const linear_newton *s) {
+    tall *self = s->self;
+    memset(self->h, 0, (size_t)s->k * sizeof *self->h);
+    self->sum_W = 0;
+    for (int64_t i = 0; i < s->job->problem->m; i++) {
+        linear_axpy(s->W[i], linear_row(s->job, i), self->h, s->k);
+        self->sum_W += s->W[i];
+    }
+}
+
+static void scaled_rows(const linear_newton *s) {
+    const tall *self = s->self;
+    const int64_t m = s->job->problem->m, d = s->job->data->d, to = linear_stride(m);
+    for (int64_t i = 0; i < m; i++) {
+        const double *row = linear_row(s->job, i), root = sqrt(s->W[i]);
+        for (int64_t j = 0; j < d; j++) {
+            const double v = root * (row[j] - self->h[j] / self->sum_W);
+            if (self->on_device)
+                self->V32[j * m + i] = (float)v;
+            else
+                self->Vt[j * to + i] = v;
+        }
+    }
+}
+
+static va_status device_gram(const linear_newton *s) {
+    va_status st = VA_OK;
+    const tall *self = s->self;
+    va_gpu *gpu = s->job->data->gpu;
+    va_buffer *buffer = NULL;
+    va_block V;
+    VA_TRY(
+        va_block_create(gpu, 1, s->job->data->d, s->job->problem->m, "linear rows", &buffer, &V));
+    VA_TRY(va_block_from_host(gpu, &V, self->V32));
+    VA_TRY(va_block_gram(gpu, &V, &V, self->H));
+done:
+    va_buffer_destroy(&buffer);
+    return st;
+}
+
+// Cholesky of H + l2 I. Rounding may leave H not positive: then the diagonal grows until it is.
+static va_status factor(const linear_newton *s) {
+    va_status st = VA_OK;
+    const tall *self = s->self;
+    const int64_t d = s->job->data->d;
+    double *diagonal = self->p; // free until conjugate gradients begin
+    bool positive = false;
+    scaled_rows(s);
+    for (double lift = 0; !positive && lift < 1; lift = lift == 0 ? 1e-7 : 10 * lift) {
+        if (self->on_device)
+            VA_TRY(device_gram(s));
+        else
+            linear_gram(self->Vt, d, linear_stride(s->job->problem->m), self->H);
+        for (int64_t j = 0; j < d; j++) {
+            diagonal[j] = self->H[j * d + j];
+            self->H[j * d + j] += s->job->params->l2 + lift * diagonal[j];
+        }
+        VA_TRY(linear_factor(s->job->data->ctx, self->H, d, &positive));
+    }
+    if (!positive)
+        return va_fail(s->job->data->ctx, VA_ERR_NUMERIC,
+                       "the Hessian is not positive: expected an l2 of more than %g for "
+                       "activations of this size",
+                       s->job->params->l2);
+done:
+    return st;
+}
+
+// Hp = (sum W v v' + l2 I) p
+static void multiply(const linear_newton *s) {
+    const tall *self = s->self;
+    const double mean = linear_dot(self->h, self->p, s->k) / self->sum_W;
+    double sum = 0;
+    memset(self->Hp, 0, (size_t)s->k * sizeof *self->Hp);
+    for (int64_t i = 0; i < s->job->problem->m; i++) {
+        const double *row = linear_row(s->job, i);
+        const double along = s->W[i] * (linear_dot(row, self->p, s->k) - mean);
+        linear_axpy(along, row, self->Hp, s->k);
+        sum += along;
+    }
+    linear_axpy(-sum / self->sum_W, self->h, self->Hp, s->k);
+    linear_axpy(s->job->params->l2, self->p, self->Hp, s->k);
+}
+
+// dz = H^-1 r by preconditioned conjugate gradients; r is used up.
+static va_status conjugate_gradients(const linear_newton *s) {
+    va_status st = VA_OK;
+    const tall *self = s->self;
+    const int64_t d = s->job->data->d;
+    const size_t bytes = (size_t)s->k * sizeof(double);
+    double first = 0, before = 0;
+    memset(s->dz, 0, bytes);
+    for (int i = 0; i < MAX_CG; i++) {
+        memcpy(self->y, self->r, bytes);
+        VA_TRY(linear_solve(s->job->data->ctx, self->H, d, self->y));
+        const double now = linear_dot(self->r, self->y, s->k);
+        first = i == 0 ? now : first;
+        if (now <= CG_TOLERANCE * CG_TOLERANCE * first)
+            break;
+        for (int64_t j = 0; j < s->k; j++)
+            self->p[j] = self->y[j] + (i == 0 ? 0 : now / before * self->p[j]);
+        multiply(s);
+        const double alpha = now / linear_dot(self->p, self->Hp, s->k);
+        linear_axpy(alpha, self->p, s->dz, s->k);
+        linear_axpy(-alpha, self->Hp, self->r, s->k);
+        before = now;
+    }
+done:
+    return st;
+}
+
+static va_status step(linear_newton *s) {
+    va_status st = VA_OK;
+    const tall *self = s->self;
+    double gb = 0;
+    weighted_mean(s);
+    if (!(self->sum_W > 0))
+        return va_fail(s->job->data->ctx, VA_ERR_NUMERIC,
+                       "the scores are too large for a step: expected smaller activations or an l2 "
+                       "of more than %g",
+                       s->job->params->l2);
+    VA_TRY(factor(s));
+    weight_gradient(s);
+    for (int64_t i = 0; i < s->job->problem->m; i++)
+        gb += s->g[i];
+    for (int64_t j = 0; j < s->k; j++)
+        self->r[j] = gb / self->sum_W * self->h[j] - self->gw[j];
+    VA_TRY(conjugate_gradients(s));
+    s->db = -(gb + linear_dot(self->h, s->dz, s->k)) / self->sum_W;
+    memcpy(s->Pdz, s->dz, (size_t)s->k * sizeof *s->dz); // P = I
+    for (int64_t i = 0; i < s->job->problem->m; i++)
+        s->df[i] = linear_dot(linear_row(s->job, i), s->dz, s->k);
+done:
+    return st;
+}
+
+// The device where the Hessian is much work and its rows and products fit a binding.
+static bool use_device(const linear_job *job) {
+    const int64_t m = job->problem->m, d = job->data->d;
+    int64_t bytes = va_block_bytes(1, d, m);
+    return job->data->gpu && (double)m * (double)d * (double)d / 2 > DEVICE_PRODUCTS && bytes > 0 &&
+           bytes <= va_gpu_get_info(job->data->gpu)->max_range_bytes;
+}
+
+static va_status tall_create(const linear_job *job, tall *self) {
+    va_status st = VA_OK;
+    va_ctx *ctx = job->data->ctx;
+    const int64_t m = job->problem->m, d = job->data->d;
+    *self = (tall){.on_device = use_device(job)};
+    VA_TRY_ALLOC(ctx, self->H, linear_matrix(job->scratch, d, d));
+    if (self->on_device)
+        VA_TRY_ALLOC(ctx, self->V32, VA_NEW_ARRAY(job->scratch, float, d *m));
+    else
+        VA_TRY_ALLOC(ctx, self->Vt, linear_matrix(job->scratch, d, linear_stride(m)));
+    double **const vectors[] = {&self->h, &self->r, &self->y, &self->p, &self->Hp, &self->gw};
+    for (int i = 0; i < VA_COUNT(vectors); i++)
+        VA_TRY_ALLOC(ctx, *vectors[i], VA_NEW_ARRAY(job->scratch, double, job->data->stride));
+done:
+    return st;
+}
+
+va_status linear_logistic_tall(const linear_job *job) {
+    va_status st = VA_OK;
+    linear_newton s;
+    tall self;
+    VA_TRY(linear_newton_create(job, job->data->d, &s));
+    VA_TRY(tall_create(job, &self));
+    s.self = &self;
+    s.step = step;
+    s.gradient = gradient;
+    VA_TRY(linear_newton_run(&s));
+    memcpy(job->out->w, s.z, (size_t)s.k * sizeof *s.z);
+    job->out->b = s.b;
+done:
+    return st;
+}
