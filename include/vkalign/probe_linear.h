@@ -44,6 +44,9 @@ typedef struct va_linear_params {
                             // (sklearn's "auto"); (0, 1] towards their mean; negative = none
     int64_t max_iterations; // logistic: Newton steps; 0 = 100
     double tolerance;       // logistic: on gradient_norm; 0 = 1e-10
+    int device;             // logistic, who forms the Hessian of more rows than columns: 0 = the
+                            // device when it is large and the device is no CPU; 1 the device,
+                            // -1 the host
     va_linear_tick_fn tick; // called with the problems done, or NULL
     void *user;
 } va_linear_params;
@@ -57,13 +60,13 @@ typedef struct va_linear_model {
     bool converged;       // gradient_norm <= tolerance; true of the other methods
 } va_linear_model;
 
-// X [n_x, d]; models [n_problems] get arena-owned weights. gpu may be NULL: it only makes the
-// Hessian of large tall problems (more rows than columns) faster, and the gradient, which decides,
-// is always the host's. A problem may repeat rows; that weighs them. params may be NULL.
-// Not converged is no error: look at `converged`. VA_ERR_SHAPE for no rows, columns or problems,
-// fewer than two rows in a problem, a row outside X, labels that are not 0 or 1 or of one class;
-// VA_ERR_NUMERIC for X that is not finite, equal class means, a covariance that cannot be inverted,
-// a first singular value that is not alone; VA_ERR_USAGE for parameters that make no sense.
+// X [n_x, d]; models [n_problems] get arena-owned weights. gpu may be NULL: it only makes
+// Hessians faster, and the gradient, which decides, is always the host's. A problem may repeat
+// rows; that weighs them. params may be NULL. Not converged is no error: look at `converged`.
+// VA_ERR_SHAPE for no rows, columns or problems, fewer than two rows in a problem, a row outside X,
+// labels that are not 0 or 1 or of one class; VA_ERR_NUMERIC for X that is not finite, equal class
+// means, a covariance that cannot be inverted, a first singular value that is not alone;
+// VA_ERR_USAGE for parameters that make no sense.
 va_status va_linear_fit(va_ctx *ctx, va_gpu *gpu, va_arena *arena, const float *X, int64_t n_x,
                         int64_t d, const va_fit_problem *problems, int64_t n_problems,
                         const va_linear_params *params, va_linear_model *models);

@@ -4,14 +4,19 @@
 //     H = sum W v v' + l2 I,  dw = -H^-1 (gw - (gb / sum W) h),  db = -(gb + h.dw) / sum W.
 // H is formed on the host, or for large problems in f32 on the device. Either is but a
 // preconditioner: conjugate gradients on exact products in double solve the system, one step when H
-// is exact, so the device's rounding costs steps and no digits. SPDX-License-Identifier: Apache-2.0
+// is exact, so the device's rounding costs steps and no digits. For the same reason a Hessian
+// serves the next Newton steps too, until conjugate gradients need many. SPDX-License-Identifier:
+// Apache-2.0
 #include "linear_priv.h"
 #include "vkalign/vec.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MAX_CG = 60 };
+enum {
+    MAX_CG = 60,
+    STALE_CG = 10, // steps after which a new Hessian is formed
+};
 static const double CG_TOLERANCE = 1e-10;  // of the residual; Newton corrects what is left
 static const double DEVICE_PRODUCTS = 1e8; // multiplications of a Hessian that the device is for
 
@@ -23,6 +28,7 @@ typedef struct tall {
     double *r, *y, *p, *Hp; // [stride] of conjugate gradients
     double *gw;             // [stride]
     bool on_device;
+    int n_cg; // steps of the last solution, STALE_CG before the first
 } tall;
 
 // gw = sum g x + l2 w
@@ -128,18 +134,21 @@ static void multiply(const linear_newton *s) {
 // dz = H^-1 r by preconditioned conjugate gradients; r is used up.
 static va_status conjugate_gradients(const linear_newton *s) {
     va_status st = VA_OK;
-    const tall *self = s->self;
+    tall *self = s->self;
     const int64_t d = s->job->data->d;
     const size_t bytes = (size_t)s->k * sizeof(double);
     double first = 0, before = 0;
     memset(s->dz, 0, bytes);
+    self->n_cg = MAX_CG;
     for (int i = 0; i < MAX_CG; i++) {
         memcpy(self->y, self->r, bytes);
         VA_TRY(linear_solve(s->job->data->ctx, self->H, d, self->y));
         const double now = linear_dot(self->r, self->y, s->k);
         first = i == 0 ? now : first;
-        if (now <= CG_TOLERANCE * CG_TOLERANCE * first)
+        if (now <= CG_TOLERANCE * CG_TOLERANCE * first) {
+            self->n_cg = i;
             break;
+        }
         for (int64_t j = 0; j < s->k; j++)
             self->p[j] = self->y[j] + (i == 0 ? 0 : now / before * self->p[j]);
         multiply(s);
@@ -162,7 +171,8 @@ static va_status step(linear_newton *s) {
                        "the scores are too large for a step: expected smaller activations or an l2 "
                        "of more than %g",
                        s->job->params->l2);
-    VA_TRY(factor(s));
+    if (self->n_cg >= STALE_CG)
+        VA_TRY(factor(s));
     weight_gradient(s);
     for (int64_t i = 0; i < s->job->problem->m; i++)
         gb += s->g[i];
@@ -177,19 +187,23 @@ done:
     return st;
 }
 
-// The device where the Hessian is much work and its rows and products fit a binding.
+// Whether the device is asked for, or the Hessian is much work; its rows must fit a binding.
 static bool use_device(const linear_job *job) {
-    const int64_t m = job->problem->m, d = job->data->d;
-    int64_t bytes = va_block_bytes(1, d, m);
-    return job->data->gpu && (double)m * (double)d * (double)d / 2 > DEVICE_PRODUCTS && bytes > 0 &&
-           bytes <= va_gpu_get_info(job->data->gpu)->max_range_bytes;
+    const int64_t m = job->problem->m, d = job->data->d, bytes = va_block_bytes(1, d, m);
+    const int asked = job->params->device;
+    if (!job->data->gpu || asked < 0)
+        return false;
+    const va_gpu_info *info = va_gpu_get_info(job->data->gpu);
+    const bool worthwhile =
+        info->kind != VA_GPU_CPU && (double)m * (double)d * (double)d / 2 > DEVICE_PRODUCTS;
+    return (asked > 0 || worthwhile) && bytes > 0 && bytes <= info->max_range_bytes;
 }
 
 static va_status tall_create(const linear_job *job, tall *self) {
     va_status st = VA_OK;
     va_ctx *ctx = job->data->ctx;
     const int64_t m = job->problem->m, d = job->data->d;
-    *self = (tall){.on_device = use_device(job)};
+    *self = (tall){.on_device = use_device(job), .n_cg = STALE_CG};
     VA_TRY_ALLOC(ctx, self->H, linear_matrix(job->scratch, d, d));
     if (self->on_device)
         VA_TRY_ALLOC(ctx, self->V32, VA_NEW_ARRAY(job->scratch, float, d *m));
