@@ -13,22 +13,16 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    MAX_CG = 60,
-    STALE_CG = 10, // steps after which a new Hessian is formed
-};
-static const double CG_TOLERANCE = 1e-10;  // of the residual; Newton corrects what is left
+enum { STALE_CG = 10 }; // steps of conjugate gradients after which a new Hessian is formed
 static const double DEVICE_PRODUCTS = 1e8; // multiplications of a Hessian that the device is for
 
 typedef struct tall {
-    double *H;              // [d, d] Cholesky of the preconditioner
-    double *Vt;             // [d, stride(m)] sqrt(W) v, transposed
-    float *V32;             // the same for the device, or NULL
-    double *h, sum_W;       // [stride] sum W x
-    double *r, *y, *p, *Hp; // [stride] of conjugate gradients
-    double *gw;             // [stride]
+    linear_cg cg;
+    double *Vt;       // [d, stride(m)] sqrt(W) v, transposed
+    float *V32;       // [d, m] the same for the device
+    double *h, sum_W; // [stride] sum W x
+    double *gw;       // [stride]
     bool on_device;
-    int n_cg; // steps of the last solution, STALE_CG before the first
 } tall;
 
 // gw = sum g x + l2 w
@@ -81,7 +75,7 @@ static va_status device_gram(const linear_newton *s) {
     VA_TRY(
         va_block_create(gpu, 1, s->job->data->d, s->job->problem->m, "linear rows", &buffer, &V));
     VA_TRY(va_block_from_host(gpu, &V, self->V32));
-    VA_TRY(va_block_gram(gpu, &V, &V, self->H));
+    VA_TRY(va_block_gram(gpu, &V, &V, self->cg.factor));
 done:
     va_buffer_destroy(&buffer);
     return st;
@@ -92,19 +86,19 @@ static va_status factor(const linear_newton *s) {
     va_status st = VA_OK;
     const tall *self = s->self;
     const int64_t d = s->job->data->d;
-    double *diagonal = self->p; // free until conjugate gradients begin
+    double *H = self->cg.factor, *diagonal = self->cg.p; // free until conjugate gradients begin
     bool positive = false;
     scaled_rows(s);
     for (double lift = 0; !positive && lift < 1; lift = lift == 0 ? 1e-7 : 10 * lift) {
         if (self->on_device)
             VA_TRY(device_gram(s));
         else
-            linear_gram(self->Vt, d, linear_stride(s->job->problem->m), self->H);
+            linear_gram(self->Vt, d, linear_stride(s->job->problem->m), H);
         for (int64_t j = 0; j < d; j++) {
-            diagonal[j] = self->H[j * d + j];
-            self->H[j * d + j] += s->job->params->l2 + lift * diagonal[j];
+            diagonal[j] = H[j * d + j];
+            H[j * d + j] += s->job->params->l2 + lift * diagonal[j];
         }
-        VA_TRY(linear_factor(s->job->data->ctx, self->H, d, &positive));
+        VA_TRY(linear_factor(s->job->data->ctx, H, d, &positive));
     }
     if (!positive)
         return va_fail(s->job->data->ctx, VA_ERR_NUMERIC,
@@ -116,54 +110,25 @@ done:
 }
 
 // Hp = (sum W v v' + l2 I) p
-static void multiply(const linear_newton *s) {
+static void multiply(linear_cg *cg) {
+    const linear_newton *s = cg->self;
     const tall *self = s->self;
-    const double mean = linear_dot(self->h, self->p, s->k) / self->sum_W;
+    const double mean = linear_dot(self->h, cg->p, s->k) / self->sum_W;
     double sum = 0;
-    memset(self->Hp, 0, (size_t)s->k * sizeof *self->Hp);
+    memset(cg->Hp, 0, (size_t)s->k * sizeof *cg->Hp);
     for (int64_t i = 0; i < s->job->problem->m; i++) {
         const double *row = linear_row(s->job, i);
-        const double along = s->W[i] * (linear_dot(row, self->p, s->k) - mean);
-        linear_axpy(along, row, self->Hp, s->k);
+        const double along = s->W[i] * (linear_dot(row, cg->p, s->k) - mean);
+        linear_axpy(along, row, cg->Hp, s->k);
         sum += along;
     }
-    linear_axpy(-sum / self->sum_W, self->h, self->Hp, s->k);
-    linear_axpy(s->job->params->l2, self->p, self->Hp, s->k);
-}
-
-// dz = H^-1 r by preconditioned conjugate gradients; r is used up.
-static va_status conjugate_gradients(const linear_newton *s) {
-    va_status st = VA_OK;
-    tall *self = s->self;
-    const int64_t d = s->job->data->d;
-    const size_t bytes = (size_t)s->k * sizeof(double);
-    double first = 0, before = 0;
-    memset(s->dz, 0, bytes);
-    self->n_cg = MAX_CG;
-    for (int i = 0; i < MAX_CG; i++) {
-        memcpy(self->y, self->r, bytes);
-        VA_TRY(linear_solve(s->job->data->ctx, self->H, d, self->y));
-        const double now = linear_dot(self->r, self->y, s->k);
-        first = i == 0 ? now : first;
-        if (now <= CG_TOLERANCE * CG_TOLERANCE * first) {
-            self->n_cg = i;
-            break;
-        }
-        for (int64_t j = 0; j < s->k; j++)
-            self->p[j] = self->y[j] + (i == 0 ? 0 : now / before * self->p[j]);
-        multiply(s);
-        const double alpha = now / linear_dot(self->p, self->Hp, s->k);
-        linear_axpy(alpha, self->p, s->dz, s->k);
-        linear_axpy(-alpha, self->Hp, self->r, s->k);
-        before = now;
-    }
-done:
-    return st;
+    linear_axpy(-sum / self->sum_W, self->h, cg->Hp, s->k);
+    linear_axpy(s->job->params->l2, cg->p, cg->Hp, s->k);
 }
 
 static va_status step(linear_newton *s) {
     va_status st = VA_OK;
-    const tall *self = s->self;
+    tall *self = s->self;
     double gb = 0;
     weighted_mean(s);
     if (!(self->sum_W > 0))
@@ -171,14 +136,15 @@ static va_status step(linear_newton *s) {
                        "the scores are too large for a step: expected smaller activations or an l2 "
                        "of more than %g",
                        s->job->params->l2);
-    if (self->n_cg >= STALE_CG)
+    if (self->cg.n_steps >= STALE_CG)
         VA_TRY(factor(s));
     weight_gradient(s);
     for (int64_t i = 0; i < s->job->problem->m; i++)
         gb += s->g[i];
     for (int64_t j = 0; j < s->k; j++)
-        self->r[j] = gb / self->sum_W * self->h[j] - self->gw[j];
-    VA_TRY(conjugate_gradients(s));
+        self->cg.r[j] = gb / self->sum_W * self->h[j] - self->gw[j];
+    self->cg.n_steps = 0;
+    VA_TRY(linear_cg_solve(&self->cg, linear_cg_tolerance(s), s->dz));
     s->db = -(gb + linear_dot(self->h, s->dz, s->k)) / self->sum_W;
     memcpy(s->Pdz, s->dz, (size_t)s->k * sizeof *s->dz); // P = I
     for (int64_t i = 0; i < s->job->problem->m; i++)
@@ -203,15 +169,16 @@ static va_status tall_create(const linear_job *job, tall *self) {
     va_status st = VA_OK;
     va_ctx *ctx = job->data->ctx;
     const int64_t m = job->problem->m, d = job->data->d;
-    *self = (tall){.on_device = use_device(job), .n_cg = STALE_CG};
-    VA_TRY_ALLOC(ctx, self->H, linear_matrix(job->scratch, d, d));
+    *self = (tall){.on_device = use_device(job)};
+    VA_TRY(linear_cg_create(job, d, &self->cg));
+    self->cg.n_steps = STALE_CG; // none is formed yet
+    self->cg.multiply = multiply;
     if (self->on_device)
         VA_TRY_ALLOC(ctx, self->V32, VA_NEW_ARRAY(job->scratch, float, d *m));
     else
         VA_TRY_ALLOC(ctx, self->Vt, linear_matrix(job->scratch, d, linear_stride(m)));
-    double **const vectors[] = {&self->h, &self->r, &self->y, &self->p, &self->Hp, &self->gw};
-    for (int i = 0; i < VA_COUNT(vectors); i++)
-        VA_TRY_ALLOC(ctx, *vectors[i], VA_NEW_ARRAY(job->scratch, double, job->data->stride));
+    VA_TRY_ALLOC(ctx, self->h, VA_NEW_ARRAY(job->scratch, double, job->data->stride));
+    VA_TRY_ALLOC(ctx, self->gw, VA_NEW_ARRAY(job->scratch, double, job->data->stride));
 done:
     return st;
 }
@@ -223,6 +190,7 @@ va_status linear_logistic_tall(const linear_job *job) {
     VA_TRY(linear_newton_create(job, job->data->d, &s));
     VA_TRY(tall_create(job, &self));
     s.self = &self;
+    self.cg.self = &s;
     s.step = step;
     s.gradient = gradient;
     VA_TRY(linear_newton_run(&s));

@@ -105,6 +105,27 @@ va_status linear_newton_run(linear_newton *s);
 // Memory for k coefficients, z = 0.
 va_status linear_newton_create(const linear_job *job, int64_t k, linear_newton *s);
 
+// -- linear_cg.c --------------------------------------------------------------------------------
+
+enum { LINEAR_MAX_CG = 100 }; // steps of one solution; what is left, the next Newton step corrects
+
+typedef struct linear_cg {
+    va_ctx *ctx;
+    int64_t n, stride;
+    double *factor;                         // [n, n] Cholesky of the preconditioner
+    double *r, *y;                          // [stride] right side and residual
+    double *p, *Hp;                         // [stride]
+    int64_t n_steps;                        // counted by the solutions, set back by the caller
+    const void *self;                       // for multiply
+    void (*multiply)(struct linear_cg *cg); // Hp = H p
+} linear_cg;
+va_status linear_cg_create(const linear_job *job, int64_t n, linear_cg *cg);
+// x = H^-1 r until |r| is tolerance times as small; r is used up.
+va_status linear_cg_solve(linear_cg *cg, double tolerance, double *x);
+double linear_cg_tolerance(const linear_newton *s);
+
+// -- logistic regression ------------------------------------------------------------------------
+
 // Rows not more than columns, and more.
 va_status linear_logistic_wide(const linear_job *job);
 va_status linear_logistic_tall(const linear_job *job);
