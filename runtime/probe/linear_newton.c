@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { MAX_HALVINGS = 40 };
+static const double ROUNDING = 1e-14; // a gradient_norm that steps need not lower
 
 va_status linear_newton_create(const linear_job *job, int64_t k, linear_newton *s) {
     va_status st = VA_OK;
@@ -106,8 +107,8 @@ va_status linear_newton_run(linear_newton *s) {
         out->gradient_norm = fmax(s->gradient(s) / first, bias_gradient(s));
         out->converged = out->gradient_norm <= params->tolerance;
         // A small gradient is not yet an accurate w: steps go on until rounding stops them.
-        if (out->iterations == params->max_iterations ||
-            (out->converged && out->gradient_norm > before / 10))
+        const bool enough = out->gradient_norm > before / 10 || out->gradient_norm <= ROUNDING;
+        if ((out->converged && enough) || out->iterations == params->max_iterations)
             break;
         before = out->gradient_norm;
         VA_TRY(va_check_interrupt(s->job->data->ctx));
