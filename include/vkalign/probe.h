@@ -11,14 +11,6 @@
 extern "C" {
 #endif
 
-// One fit: which rows of X [n_x, d], with repetitions allowed, and their labels.
-typedef struct va_fit_problem {
-    const int64_t *rows; // [n] indices into X
-    const float *labels; // [n] 0 or 1
-    int64_t n;
-    uint64_t seed; // initial weights, shuffling, dropout
-} va_fit_problem;
-
 // -- capture ------------------------------------------------------------------------------------
 
 typedef struct va_capture_params {
@@ -36,6 +28,16 @@ typedef struct va_capture_params {
 typedef void (*va_capture_tick_fn)(void *user, int64_t n_done);
 va_status va_capture(va_model *model, const va_capture_params *params, va_capture_tick_fn tick,
                      void *user, float *const *out);
+
+// -- what classifiers and directions are fitted to ----------------------------------------------
+
+// One fit: which rows of X [n_x, d], with repetitions allowed, and their labels.
+typedef struct va_fit_problem {
+    const int64_t *rows; // [n] indices into X
+    const float *labels; // [n] 0 or 1
+    int64_t n;
+    uint64_t seed; // initial weights, shuffling, dropout
+} va_fit_problem;
 
 // -- multilayer perceptron d - h1 - h2 - 1, ReLU, dropout ---------------------------------------
 

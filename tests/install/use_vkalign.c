@@ -6,6 +6,7 @@
 #include <vkalign/metric_resample.h>
 #include <vkalign/model.h>
 #include <vkalign/probe.h>
+#include <vkalign/probe_linear.h>
 #include <vkalign/relation.h>
 #include <vkalign/report.h>
 #include <vkalign/svd.h>
