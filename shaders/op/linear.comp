@@ -5,6 +5,7 @@
 // variants: NT NN
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #define LOCAL 256
 #include "item.glsl"
 #include "matmul.glsl"
@@ -66,8 +67,10 @@ void main()
     uint first_row = tile % n_tile_rows * BM, first_col = tile / n_tile_rows * BN;
     uint my_row = gl_LocalInvocationID.x / (BN / TN), my_col = gl_LocalInvocationID.x % (BN / TN);
 
+    // Unrolled, so that it lies in registers: Mesa's drivers for Intel and NVIDIA leave loops over 64
+    // sums as they are, and what a variable indexes in memory.
     float acc[TM * TN];
-    for (uint i = 0; i < TM * TN; i++)
+    [[unroll]] for (uint i = 0; i < TM * TN; i++)
         acc[i] = 0;
     for (uint first_k = 0; first_k < n_inner; first_k += BK) {
         load_a(first_row, first_k);
@@ -75,27 +78,31 @@ void main()
         barrier();
         for (uint k = 0; k < BK; k++) {
             float va[TM];
-            for (uint i = 0; i < TM; i++)
+            [[unroll]] for (uint i = 0; i < TM; i++)
                 va[i] = tile_a[k * (BM + 1) + my_row + i * (BM / TM)];
-            for (uint j = 0; j < TN; j++) {
+            [[unroll]] for (uint j = 0; j < TN; j++) {
                 float vw = tile_w[k * (BN + 1) + my_col + j * (BN / TN)];
-                for (uint i = 0; i < TM; i++)
+                [[unroll]] for (uint i = 0; i < TM; i++)
                     acc[i * TN + j] = fma(va[i], vw, acc[i * TN + j]);
             }
         }
         barrier();
     }
-    for (uint i = 0; i < TM; i++)
-        for (uint j = 0; j < TN; j++) {
-            uint r = first_row + my_row + i * (BM / TM), col = first_col + my_col + j * (BN / TN);
-            if (r < n_rows && col < n_cols) {
-                uint at = (row0 + r) * c_stride + c_0 + col;
+    [[unroll]] for (uint j = 0; j < TN; j++) {
+        uint col = first_col + my_col + j * (BN / TN);
+        if (col >= n_cols)
+            break; // and so are the next
+        float b = has_bias != 0 ? WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col) : 0.0;
+        [[unroll]] for (uint i = 0; i < TM; i++) {
+            uint r = first_row + my_row + i * (BM / TM), at = (row0 + r) * c_stride + c_0 + col;
+            if (r < n_rows) {
                 float v = acc[i * TN + j];
                 if (has_bias != 0)
-                    v += WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col);
+                    v += b;
                 if (accumulate != 0)
                     v += c[at];
                 c[at] = v;
             }
         }
+    }
 }
