@@ -148,7 +148,8 @@ typedef struct va_map_plan {
     int64_t value_bytes;            // while the prompt is there: values, embedding rows
     int64_t sweep_bytes, end_bytes; // temporaries, and the blocks at both ends
     int64_t peak_bytes;             // all four
-    double flop;                    // one sweep of k vectors; VA_MAP_APPLY: one each way
+    double flop, bytes; // arithmetic and memory traffic, as va_graph_cost, of one sweep of k
+                        // vectors; VA_MAP_APPLY: one each way
     bool reverse; // of VA_MAP_DENSE: by rows of the matrix, else by columns gathered on the host
 } va_map_plan;
 
