@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench_priv.h"
 
-enum { MAX_PRODUCTS = 8, COPIES = 4 };
+enum { MAX_PRODUCTS = 8, MAX_TIMES = 256, COPIES = 4 };
 
 // -- copies ---------------------------------------------------------------------------------------
 
@@ -112,13 +112,24 @@ static int64_t product_bytes(const va_op_call *c, bool back) {
 typedef struct product_work {
     va_op_call call;
     bool back;
+    int times;            // in one run
     va_buffer *buffer[4]; // x, w, y, scratch
 } product_work;
 
 static va_status product_run(void *user) {
+    va_status st = VA_OK;
     const product_work *w = user;
     const va_op *op = va_op_get(VA_OP_LINEAR);
-    return w->back ? op->vjp(&w->call) : op->forward(&w->call);
+    for (int i = 0; i < w->times; i++)
+        VA_TRY(w->back ? op->vjp(&w->call) : op->forward(&w->call));
+done:
+    return st;
+}
+
+// So many that submitting them is little beside doing them.
+static int times_of(const bench *b, const product *p) {
+    const double flop = va_gpu_get_info(b->gpu)->kind == VA_GPU_CPU ? 2e8 : 2e10;
+    return (int)VA_MAX(VA_MIN(flop / product_flop(p), MAX_TIMES), 1);
 }
 
 static va_status fill_tensor(bench *b, va_tensor *t, uint64_t stream, va_buffer **buffer) {
@@ -153,14 +164,16 @@ done:
 static va_status measure_product(bench *b, const product *p) {
     va_status st = VA_OK;
     const va_op_attr attr = {0};
-    product_work w = {.call = shape_product(p, &attr), .back = p->back};
+    product_work w = {.call = shape_product(p, &attr), .back = p->back, .times = times_of(b, p)};
     const va_op_cost cost = va_op_get(VA_OP_LINEAR)->cost(&w.call, VA_FORWARD);
-    va_bench_job job = {.kind = VA_BENCH_MATMUL, .flop = product_flop(p), .bytes = cost.bytes};
+    va_bench_job job = {
+        .kind = VA_BENCH_MATMUL, .flop = w.times * product_flop(p), .bytes = w.times * cost.bytes};
     va_bench_job *added;
     VA_TRY_ALLOC(b->ctx, job.what,
-                 va_arena_printf(b->arena, "[%lld, %lld] x [%lld, %lld]%s %s", (long long)p->rows,
-                                 (long long)(p->back ? p->n_out : p->n_in), (long long)p->n_out,
-                                 (long long)p->n_in, p->back ? "" : "'", va_dtype_name(p->dtype)));
+                 va_arena_printf(b->arena, "[%lld, %lld] x [%lld, %lld]%s %s, %d times",
+                                 (long long)p->rows, (long long)(p->back ? p->n_out : p->n_in),
+                                 (long long)p->n_out, (long long)p->n_in, p->back ? "" : "'",
+                                 va_dtype_name(p->dtype), w.times));
     VA_TRY(make_product(b, p, &w));
     VA_TRY(bench_time(b, &job, &(bench_work){.run = product_run, .user = &w}, &added));
     b->flop_ceiling = VA_MAX(b->flop_ceiling, added->flop / added->median_s);
