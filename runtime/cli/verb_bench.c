@@ -41,6 +41,7 @@ static va_status read_params(va_cli *cli, va_bench_params *p) {
     VA_TRY(va_cli_int(cli, OPT_N_TOKENS, 1, INT32_MAX, &p->tokens));
     VA_TRY(va_cli_int(cli, OPT_REPEAT, 1, 10000, &p->repeat));
     VA_TRY(va_cli_int(cli, OPT_SEED, 0, INT64_MAX, &seed));
+    VA_TRY(va_cli_positive(cli, OPT_LIMIT, &p->limit_s));
     VA_TRY(read_kinds(cli, &p->kinds));
     p->seed = (uint64_t)seed;
 done:
