@@ -65,6 +65,8 @@ typedef struct va_bench_job {
     double *seconds;    // [n] in the order of the runs
     int64_t n;
     double median_s, fastest_s, slowest_s;
+    double cpu_s; // median processor time of this process: what a busy machine leaves alone where
+                  // the device is the CPU, else what the host does
     double flop_per_s, bytes_per_s; // at the median
     double flop_share, bytes_share; // of the ceilings
 

@@ -5,6 +5,18 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+// Of one run.
+typedef struct run_time {
+    double wall_s, cpu_s;
+} run_time;
+
+static double cpu_time_s(void) {
+    struct timespec t = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 static va_status prepare(bench *b, const bench_work *w) {
     va_status st = VA_OK;
@@ -16,31 +28,33 @@ done:
     return st;
 }
 
-static va_status run_once(bench *b, const bench_work *w, double *seconds) {
+static va_status run_once(bench *b, const bench_work *w, run_time *taken) {
     va_status st = VA_OK;
     VA_TRY(prepare(b, w));
-    const double start = va_time_s();
+    const double cpu = cpu_time_s(), start = va_time_s();
     VA_TRY(w->run(w->user));
     VA_TRY(va_gpu_wait(b->gpu));
-    *seconds = va_time_s() - start;
+    *taken = (run_time){va_time_s() - start, cpu_time_s() - cpu};
 done:
     return st;
 }
 
 // A first run that takes half of the limit is no warm-up: building pipelines is little beside it.
-static va_status run_all(bench *b, const bench_work *w, va_bench_job *job) {
+static va_status run_all(bench *b, const bench_work *w, va_bench_job *job, double *cpu) {
     va_status st = VA_OK;
-    double first, sum = 0;
-    VA_TRY_ALLOC(b->ctx, job->seconds, VA_NEW_ARRAY(b->arena, double, b->p.repeat));
-    VA_TRY(run_once(b, w, &first));
-    if (first > b->p.limit_s / 2) {
-        job->seconds[job->n++] = first;
-        sum = first;
+    run_time run;
+    double sum = 0;
+    VA_TRY(run_once(b, w, &run));
+    if (run.wall_s > b->p.limit_s / 2) {
+        job->seconds[job->n] = sum = run.wall_s;
+        cpu[job->n++] = run.cpu_s;
     }
     while (job->n < b->p.repeat &&
            (job->n == 0 || sum * (1 + 1.0 / (double)job->n) < b->p.limit_s)) {
-        VA_TRY(run_once(b, w, &job->seconds[job->n]));
-        sum += job->seconds[job->n++];
+        VA_TRY(run_once(b, w, &run));
+        job->seconds[job->n] = run.wall_s;
+        cpu[job->n++] = run.cpu_s;
+        sum += run.wall_s;
     }
 done:
     return st;
@@ -51,16 +65,24 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static va_status summarise(bench *b, va_bench_job *job) {
+// Of sorted numbers.
+static double median(const double *sorted, int64_t n) {
+    return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
+
+// cpu [n] gets sorted.
+static va_status summarise(bench *b, va_bench_job *job, double *cpu) {
     va_status st = VA_OK;
     double *sorted;
     const int64_t n = job->n;
     VA_TRY_ALLOC(b->ctx, sorted, VA_NEW_ARRAY(b->arena, double, n));
     memcpy(sorted, job->seconds, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, ascending);
-    job->median_s = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    qsort(cpu, (size_t)n, sizeof *cpu, ascending);
+    job->median_s = median(sorted, n);
     job->fastest_s = sorted[0];
     job->slowest_s = sorted[n - 1];
+    job->cpu_s = median(cpu, n);
 done:
     return st;
 }
@@ -92,14 +114,17 @@ done:
 va_status bench_time(bench *b, const va_bench_job *job, const bench_work *work,
                      va_bench_job **added) {
     va_status st = VA_OK;
+    double *cpu;
     assert(b->n_job < BENCH_MAX_JOBS);
     va_bench_job *j = &b->job[b->n_job];
     *j = *job;
     va_gpu_pause_timings(b->gpu, true);
     va_log(b->ctx, VA_LOG_INFO, "%s %s%s%s", va_bench_kind_name(j->kind), j->what,
            j->mode ? ", " : "", j->mode ? j->mode : "");
-    VA_TRY(run_all(b, work, j));
-    VA_TRY(summarise(b, j));
+    VA_TRY_ALLOC(b->ctx, j->seconds, VA_NEW_ARRAY(b->arena, double, b->p.repeat));
+    VA_TRY_ALLOC(b->ctx, cpu, VA_NEW_ARRAY(b->arena, double, b->p.repeat));
+    VA_TRY(run_all(b, work, j, cpu));
+    VA_TRY(summarise(b, j, cpu));
     if (va_gpu_get_info(b->gpu)->has_timestamps)
         VA_TRY(profile(b, work, j));
     b->n_job++;

@@ -127,6 +127,7 @@ static void json_job(va_json *list, const va_bench_job *j) {
     va_json_add_double(o, "median_s", j->median_s);
     va_json_add_double(o, "fastest_s", j->fastest_s);
     va_json_add_double(o, "slowest_s", j->slowest_s);
+    va_json_add_double(o, "cpu_s", j->cpu_s);
     va_json_add_double(o, "flop_per_s", j->flop_per_s);
     va_json_add_double(o, "bytes_per_s", j->bytes_per_s);
     va_json_add_double(o, "flop_share", j->flop_share);

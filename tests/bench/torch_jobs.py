@@ -19,21 +19,23 @@ class Timer:
     def once(self, run):
         if self.device == "cuda":
             torch.cuda.synchronize()
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         out = run()
         if self.device == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start, out
+        return time.perf_counter() - start, time.process_time() - cpu, out
 
     def __call__(self, run):
-        first, out = self.once(run)
-        seconds = [first] if first > self.limit_s / 2 else []
+        first, first_cpu, out = self.once(run)
+        slow = first > self.limit_s / 2  # so that it is no warm-up
+        seconds, cpu = ([first], [first_cpu]) if slow else ([], [])
         while (len(seconds) < self.repeat and
                sum(seconds) * (1 + 1 / max(len(seconds), 1)) < self.limit_s):
-            s, out = self.once(run)
+            s, c, out = self.once(run)
             seconds.append(s)
+            cpu.append(c)
         return {"seconds": seconds, "median_s": statistics.median(seconds),
-                "fastest_s": min(seconds)}, out
+                "fastest_s": min(seconds), "cpu_s": statistics.median(cpu)}, out
 
 
 def forward(bench, timer):

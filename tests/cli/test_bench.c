@@ -80,6 +80,7 @@ static void check_job(const va_json *doc, const va_json *o) {
     const double flop = number(o, "flop");
     assert_true(positive(o, "fastest_s") <= median && median <= positive(o, "slowest_s"));
     assert_int_equal(va_json_count(va_json_get(o, "seconds")), 2);
+    positive(o, "cpu_s");
     assert_true(fabs(number(o, "flop_per_s") * median - flop) <= 1e-9 * flop);
     assert_true(fabs(number(o, "bytes_per_s") * median - bytes) <= 1e-9 * bytes);
     const double flop_share = number(o, "flop_per_s") / positive(doc, "ceiling_flop_per_s");
