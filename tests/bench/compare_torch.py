@@ -6,7 +6,8 @@
 Runs `vkalign bench --json`, then the same with HF transformers (eager attention): the forward pass,
 J x by torch.func.jvp, the published torch.autograd.functional.jacobian(vectorize=True), top-8
 singular values by forming J and by randomised SVD on jvp and vjp, exact and detached, a classifier,
-products. Prints times, ratios (above 1: vkalign is faster) and how far the numbers agree, and keeps
+products. On a CPU with other work, --threads 1 and LP_NUM_THREADS=1 in the environment keep the
+processor's times apart from waiting threads that spin. Prints times, ratios (above 1: vkalign is faster) and how far the numbers agree, and keeps
 all of it under tests/bench/results/. Needs torch, transformers, numpy.
 """
 
@@ -162,6 +163,7 @@ def provenance(args, load):
             "transformers": transformers.__version__,
             "torch_device": torch.cuda.get_device_name() if args.torch_device == "cuda" else "cpu",
             "torch_dtype": args.dtype, "torch_threads": torch.get_num_threads(),
+            "lavapipe_threads": os.environ.get("LP_NUM_THREADS", "default"),
             "load": {"before": load, "after": os.getloadavg()[0]}}
 
 
@@ -174,7 +176,8 @@ def table_head(doc, where):
             f"driver {doc['driver']}; torch "
             f"{where['torch']}, transformers "
             f"{where['transformers']} on {where['torch_device']} ({where['cpu']}), "
-            f"{where['torch_dtype']}, {where['torch_threads']} threads of {where['cores']} cores. "
+            f"{where['torch_dtype']}, {where['torch_threads']} threads of {where['cores']} cores "
+            f"(lavapipe's: {where['lavapipe_threads']}). "
             f"Load {where['load']['before']:.1f} before, {where['load']['after']:.1f} after.", "",
             f"vkalign's own ceilings: {doc['ceiling_flop_per_s'] / 1e9:.1f} GFLOP/s, "
             f"{doc['ceiling_bytes_per_s'] / 1e9:.1f} GB/s."]
