@@ -6,9 +6,11 @@
 Runs `vkalign bench --json`, then the same with HF transformers (eager attention): the forward pass,
 J x by torch.func.jvp, the published torch.autograd.functional.jacobian(vectorize=True), top-8
 singular values by forming J and by randomised SVD on jvp and vjp, exact and detached, a classifier,
-products. On a CPU with other work, --threads 1 and LP_NUM_THREADS=1 in the environment keep the
-processor's times apart from waiting threads that spin. Prints times, ratios (above 1: vkalign is faster) and how far the numbers agree, and keeps
+products. Prints times, ratios (above 1: vkalign is faster) and how far the numbers agree, and keeps
 all of it under tests/bench/results/. Needs torch, transformers, numpy.
+
+On a CPU with other work, --threads 1 and LP_NUM_THREADS=1 in the environment keep both sides from
+waiting for threads that do not run; the processor's times are then the better ones.
 """
 
 import argparse
