@@ -118,12 +118,14 @@ def compare(doc, ref):
     for mode in MODES:
         published, decomposed = ref[f"published {mode}"], ref[f"dense_svd {mode}"]
         jvp, svd = times(find(doc, "jvp", mode)), times(find(doc, "svd", mode))
+        stopped = "" if ref[f"svd {mode}"]["residual"] <= jobs.TOLERANCE else ", not converged"
         formed = [published] + ([decomposed] if decomposed else [])
         rows += [(f"J x, {mode}; torch.func.jvp", jvp, times(ref[f"jvp {mode}"])),
                  (f"J x, {mode}; published method", jvp, times(published)),
                  (f"J, {mode}; published method", times(find(doc, "dense", mode)),
                   times(published)),
-                 (f"top 8, {mode}; randomised on jvp and vjp", svd, times(ref[f"svd {mode}"])),
+                 (f"top 8, {mode}; randomised on jvp and vjp{stopped}", svd,
+                  times(ref[f"svd {mode}"])),
                  (f"top 8, {mode}; J formed, " +
                   ("torch.linalg.svd" if decomposed else "its SVD left out"), svd, times(*formed))]
     rows.append(("classifier", times(find(doc, "probe")), times(ref["probe"])))
@@ -187,7 +189,8 @@ def table_head(doc, where):
 
 def table_ratios(result):
     """Both side by side."""
-    lines = ["", "| seconds by the clock (of the processor), medians | vkalign | torch | torch / vkalign |",
+    lines = ["", "| seconds by the clock (of the processor), medians | vkalign | torch | "
+             "torch / vkalign |",
              "|---|---|---|---|"]
     for what, ours, theirs in result["ratios"]:
         lines.append(f"| {what} | {ours[0]:.4g} ({ours[1]:.4g}) | {theirs[0]:.4g} "
@@ -224,7 +227,7 @@ def table_shaders(doc):
         if job["name"] not in ("forward", "jvp", "svd", "dense"):
             continue
         total, device = job["profiled_s"], job["device_s"]
-        lines.append(f"| **{job['name']} {job.get('mode', '')}**, outside shaders | | "
+        lines.append(f"| **{job['name']}** {job.get('mode', '')}, outside shaders | | "
                      f"{1e3 * (total - device):.2f} | {100 * (1 - device / total):.0f}% |")
         lines += [f"| {op['label']} | {op['calls']} | {op['time_ns'] / 1e6:.2f} | "
                   f"{op['time_ns'] / total / 1e7:.0f}% |" for op in job["ops"][:6]]
@@ -254,7 +257,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     device = re.sub(r"[^a-z0-9]+", "-", doc["device"].split("(")[0].lower()).strip("-")
     name = (f"{result['provenance']['date']}-{device}-{doc['shape']}-{doc['layers']}x"
-            f"{doc['tokens']}")
+            f"{doc['tokens']}-{args.threads}threads")
     (args.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     (args.out / f"{name}.md").write_text(text)
 

@@ -64,7 +64,8 @@ def published(bench, timer, rows):
     d = bench.x.shape[1]
     job, J = timer(lambda: jacobian(bench, rows))
     jx = (J @ bench.x.flatten()).double().norm() if rows is None else None
-    return job | {"rows": rows or d, "rows_all": d, "norm": float(J.double().norm()), "jx_norm": None if jx is None else float(jx)}
+    return job | {"rows": rows or d, "rows_all": d, "norm": float(J.double().norm()),
+                  "jx_norm": None if jx is None else float(jx)}
 
 
 def dense_svd(bench, timer, rows):
