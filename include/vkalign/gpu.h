@@ -153,6 +153,8 @@ typedef struct va_gpu_timing {
 // Sorted by time, longest first; empty unless timestamps were asked for. Waits.
 va_status va_gpu_get_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n);
 void va_gpu_reset_timings(va_gpu *gpu);
+// Whether work recorded from now on is timed, where timestamps were asked for; at first it is.
+void va_gpu_pause_timings(va_gpu *gpu, bool paused);
 int64_t va_gpu_dispatch_count(const va_gpu *gpu);
 
 #ifdef __cplusplus

@@ -17,6 +17,12 @@ typedef struct va_model va_model;
 // Opens a folder: config.json, tokenizer.json (may be absent: then only ids can be run), weights'
 // headers; or a GGUF file, which holds all of these. Opens no device and reads no weight data.
 va_status va_model_open(va_ctx *ctx, const char *path, va_model **model);
+// A model without files: config_json is the text of a config.json, the weights are random bf16
+// numbers that are made on the device when a prompt needs them and depend on (seed, name in the
+// graph) alone: matrices with deviation 1 / sqrt(n_in), norms about a gain of 1. It has no
+// tokenizer, and va_model_hash, va_model_table_rows and va_model_norm_gain are VA_ERR_USAGE.
+va_status va_model_open_random(va_ctx *ctx, const char *name, const char *config_json,
+                               uint64_t seed, va_model **model);
 // Every reason why va_model_open or a run would refuse the model, as far as each can be told
 // without the others: configuration, tokenizer, files, weights that are missing or do not fit. n =
 // 0: none.
@@ -142,7 +148,8 @@ typedef struct va_map_plan {
     int64_t value_bytes;            // while the prompt is there: values, embedding rows
     int64_t sweep_bytes, end_bytes; // temporaries, and the blocks at both ends
     int64_t peak_bytes;             // all four
-    double flop;                    // one sweep of k vectors; VA_MAP_APPLY: one each way
+    double flop, bytes; // arithmetic and memory traffic, as va_graph_cost, of one sweep of k
+                        // vectors; VA_MAP_APPLY: one each way
     bool reverse; // of VA_MAP_DENSE: by rows of the matrix, else by columns gathered on the host
 } va_map_plan;
 

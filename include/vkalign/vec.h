@@ -43,6 +43,18 @@ va_status va_block_gram(va_gpu *gpu, const va_block *x, const va_block *y, doubl
 // y_b = sum_a x_a R[a, b]; R is [x.k, y.k] row-major on the host, uploaded. y must not alias x.
 va_status va_block_mul(va_gpu *gpu, const va_block *x, const double *R, const va_block *y);
 
+// Numbers spread evenly about a mean, each rounded to bf16. Number i depends on (seed, stream, i)
+// alone, bit by bit the same on the host and on every device.
+typedef struct va_random {
+    uint64_t seed, stream;
+    float mean, deviation; // standard deviation; bf16's rounding comes on top
+} va_random;
+// Numbers 0, 1, ... until dst (whole words) is full, two in a word or as f32. Recorded; large ones
+// stop at va_interrupt.
+va_status va_vec_random(va_gpu *gpu, const va_random *r, bool bf16, va_slice dst);
+// Numbers first..first+n-1 on the host.
+void va_random_bf16(const va_random *r, int64_t first, int64_t n, uint16_t *y);
+
 #ifdef __cplusplus
 }
 #endif

@@ -23,7 +23,7 @@
     X(OPT_IDS, "--ids", NULL, "1,2,3", "token ids instead of a text")                              \
     X(OPT_CONCEPT, "--concept", NULL, "NAME", "the words of the text that @concept stands for")    \
     X(OPT_NO_SPECIAL, "--no-special", NULL, NULL, "add no special tokens (BOS)")                   \
-    X(OPT_LAYERS, "--layers", NULL, "N", "number of blocks to plan for")                           \
+    X(OPT_LAYERS, "--layers", NULL, "N", "number of blocks: the first N")                          \
     X(OPT_SITE, "--site", NULL, "S", "where to read: norm:6@last, resid:3@all, mlp:2@mean, ...")   \
     X(OPT_FROM, "--from", NULL, "S", "site to differentiate by, e.g. embed@all")                   \
     X(OPT_TO, "--to", NULL, "S", "site that is differentiated, e.g. norm:6@last")                  \
@@ -47,6 +47,11 @@
     X(OPT_TOP, "--top", NULL, "N", "tokens listed of each vector (6)")                             \
     X(OPT_DEPTH, "--depth", NULL, NULL, "every layer N of --to KIND:*@POSITION")                   \
     X(OPT_SEED, "--seed", NULL, "N", "seed of random start vectors (0)")                           \
+    X(OPT_SHAPE, "--shape", NULL, "NAME", "a model's shape, with random weights")                  \
+    X(OPT_N_TOKENS, "--tokens", NULL, "T", "tokens of the prompt (8)")                             \
+    X(OPT_REPEAT, "--repeat", NULL, "N", "runs of each (5)")                                       \
+    X(OPT_ONLY, "--only", NULL, "LIST", "forward, jvp, svd, dense, probe, with commas between")    \
+    X(OPT_LIMIT, "--limit", NULL, "S", "seconds for one kind of work (20)")                        \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
     X(OPT_RESUME, "--resume", NULL, NULL, "continue an interrupted run")                           \
@@ -119,6 +124,7 @@ va_status va_cli_jacobian(va_cli *cli);
 va_status va_cli_svd(va_cli *cli);
 va_status va_cli_map(va_cli *cli);
 va_status va_cli_relation(va_cli *cli);
+va_status va_cli_bench(va_cli *cli);
 
 // -- options (cli_options.c) ---------------------------------------------------------------------
 

@@ -77,5 +77,18 @@ const va_verb va_verbs[] = {
      "the test. Faithful: LRE(s), decoded, says what the model says. Causal: s + W_r^+ (o' - o)\n"
      "makes it say what it says of the subject of o'. Chance levels stand beside both.\n"
      "--out writes safetensors: weight [d, d], bias, beta, mean_subject, mean_object, S, U, V."},
+    {"bench", "", "how fast this device does the work, at a model's shape with random weights", 0,
+     0,
+     BIT(SHAPE) | BIT(LAYERS) | BIT(N_TOKENS) | BIT(REPEAT) | BIT(ONLY) | BIT(LIMIT) | BIT(SEED) |
+         BIT(DEVICE) | BIT(MEMORY),
+     va_cli_bench,
+     "--shape: tiny (default on a CPU), gemma-3-4b (default elsewhere), gemma-3-1b, llama-3.2-1b,\n"
+     "qwen3-4b, pythia-160m. --layers N: the first N blocks, to norm:N@last.\n"
+     "J is the derivative of norm:N@last by embed@all, exact and detached; all times include the\n"
+     "forward pass. Rates stand beside the ceilings, the device's best copy and product, measured\n"
+     "in the same run. FLOP and bytes are the plan's, bytes as if nothing was cached.\n"
+     "--limit S: no kind goes on for much longer than S seconds (20): then fewer runs, and fewer\n"
+     "rows of J, are made.\n"
+     "-v or --json tells the time on the device by shader."},
 };
 const int va_verb_count = (int)VA_COUNT(va_verbs);

@@ -144,6 +144,7 @@ struct va_gpu {
     int n_tracked;
     int64_t n_dispatch;
 
+    bool timing_paused;
     double timestamp_ns; // one tick
     uint64_t timestamp_mask;
     va_gpu_timing *timings;

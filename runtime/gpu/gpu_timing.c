@@ -57,7 +57,7 @@ static int entry_of(va_gpu *gpu, const char *label) {
 }
 
 void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label) {
-    if (!slot->queries)
+    if (!slot->queries || gpu->timing_paused)
         return;
     slot->labels[slot->n_timed] = entry_of(gpu, label);
     VK_DO(gpu, vkCmdWriteTimestamp(slot->cmd, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, slot->queries,
@@ -65,7 +65,7 @@ void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label) {
 }
 
 void gpu_timing_stop(va_gpu *gpu, gpu_slot *slot) {
-    if (!slot->queries)
+    if (!slot->queries || gpu->timing_paused)
         return;
     VK_DO(gpu, vkCmdWriteTimestamp(slot->cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, slot->queries,
                                    2 * slot->n_timed + 1));
@@ -117,6 +117,10 @@ va_status va_gpu_get_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n
     *n = gpu->n_timings;
 done:
     return st;
+}
+
+void va_gpu_pause_timings(va_gpu *gpu, bool paused) {
+    gpu->timing_paused = paused;
 }
 
 void va_gpu_reset_timings(va_gpu *gpu) {

@@ -24,6 +24,8 @@ struct va_model {
     const char *dir; // or the path of a GGUF file
     va_arch_config config;
     model_files files;
+    bool is_random;          // no files: the weights are made on the device
+    uint64_t seed;           // of these
     va_tokenizer *tokenizer; // NULL: none
     int64_t param_count;
     bool is_quantised;
@@ -90,11 +92,21 @@ typedef struct model_source {
 // VA_ERR_FORMAT when missing, VA_ERR_SHAPE when it does not fit: file, tensor, expected, got.
 va_status model_find_weight(va_model *m, const char *name, const va_tensor *expected,
                             model_source *found);
+// The same of a model without files: a tensor without data, of which model_random_of tells the
+// numbers.
+va_status model_random_source(va_model *m, const char *name, const va_tensor *expected,
+                              model_source *found);
+va_random model_random_of(const va_model *m, const char *name, const va_tensor *shape);
+// VA_ERR_USAGE for a model without files; what they are needed for.
+va_status model_need_files(const va_model *m, const char *what);
 // The embedding table, checked.
 va_status model_find_embedding(va_model *m, const va_file_tensor **found);
 // Rows first..first+n-1 of the weight: in the file itself where they stand together, else gathered
 // in temp (n rows).
 const void *model_source_rows(const model_source *s, int64_t first, int64_t n, void *temp);
+// Row id of the table, in dtype f32 or that of the table, checked for NaN and infinity.
+va_status model_embedding_row(va_model *m, const va_file_tensor *table, int32_t id, va_dtype dtype,
+                              void *to);
 // Weight number i of the graph (of the embedding rows in use, the whole table), checked.
 va_status model_find_graph_weight(va_model *m, const va_graph *g, int64_t i, model_source *found);
 // Every weight of the graph is in the files and fits; the graph is told the dtypes in which they

@@ -1,4 +1,5 @@
-// Rows of a weight out of the file's tensor that holds it: fused, interleaved or transposed.
+// Rows of a weight out of the file's tensor that holds it: fused, interleaved or transposed; rows
+// of the embedding table.
 // SPDX-License-Identifier: Apache-2.0
 #include "model_priv.h"
 
@@ -28,4 +29,24 @@ const void *model_source_rows(const model_source *s, int64_t first, int64_t n, v
         memcpy(to + r * row_bytes, data + va_arch_source_row(&s->rows, first + r) * row_bytes,
                (size_t)row_bytes);
     return to;
+}
+
+va_status model_embedding_row(va_model *m, const va_file_tensor *table, int32_t id, va_dtype dtype,
+                              void *to) {
+    const int64_t d = table->shape[1], bytes = va_dtype_size(table->dtype, d);
+    if (m->is_random) {
+        const va_tensor whole = va_tensor_make(VA_BF16, 2, table->shape);
+        const va_random numbers = model_random_of(m, table->name, &whole);
+        va_random_bf16(&numbers, id * d, d, to);
+        return VA_OK;
+    }
+    const uint8_t *from = (const uint8_t *)table->data + id * bytes;
+    const va_status st = model_check_finite(m->ctx, table, from, d, id * d);
+    if (st != VA_OK)
+        return st;
+    if (dtype == table->dtype)
+        memcpy(to, from, (size_t)bytes);
+    else
+        va_convert_to_f32(to, from, table->dtype, d);
+    return VA_OK;
 }

@@ -17,6 +17,7 @@ va_status va_model_table_rows(va_model *model, va_model_table table, va_table_ro
     model_source s;
     void *gathered = NULL;
     float *rows = NULL;
+    VA_TRY(model_need_files(model, "a table's rows"));
     VA_TRY(model_find_weight(model, table == VA_TABLE_EMBED ? c->embed_weight : c->unembed_weight,
                              &expected, &s));
     VA_TRY_ALLOC(model->ctx, rows, malloc((size_t)(most * d) * sizeof *rows));
@@ -42,6 +43,7 @@ va_status va_model_norm_gain(va_model *model, float *gain, bool *centred) {
     const va_arch_norm norm = va_arch_unembed_norm(&model->config);
     const va_tensor expected = va_tensor_make(VA_F32, 1, &d);
     model_source s;
+    VA_TRY(model_need_files(model, "a norm's gain"));
     VA_TRY(model_find_weight(model, norm.weight, &expected, &s));
     VA_TRY(model_check_finite(model->ctx, s.file, s.file->data, d, 0));
     va_convert_to_f32(gain, s.file->data, s.tensor.dtype, d);

@@ -151,7 +151,12 @@ static va_status add_weight(va_model *m, const char *name, const model_source *s
     VA_TRY_ALLOC(m->ctx, w.name, va_arena_strdup(m->arena, name));
     VA_TRY(va_buffer_create(m->gpu, va_tensor_bytes(&w.tensor), name, &w.buffer));
     w.tensor.mem = va_buffer_all(w.buffer);
-    VA_TRY(upload(m, s, &w.tensor));
+    if (m->is_random) {
+        const va_random numbers = model_random_of(m, name, &w.tensor);
+        VA_TRY(va_vec_random(m->gpu, &numbers, true, w.tensor.mem));
+    } else {
+        VA_TRY(upload(m, s, &w.tensor));
+    }
     m->weights[m->n_weights++] = w;
 done:
     if (st != VA_OK)

@@ -54,6 +54,8 @@ va_status model_find_weight(va_model *m, const char *name, const va_tensor *expe
     va_status st = VA_OK;
     va_arch_source sources[VA_ARCH_MAX_SOURCES];
     va_arena *arena;
+    if (m->is_random)
+        return model_random_source(m, name, expected, found);
     *found = (model_source){.tensor = *expected};
     VA_TRY_ALLOC(m->ctx, arena, va_arena_create());
     const int64_t n = va_arch_sources(&m->config, arena, name, expected->shape[0], sources);
@@ -195,6 +197,7 @@ va_status va_model_hash(va_model *model, int64_t n_blocks, bool unembed, char he
     va_sha256 *h = NULL;
     const va_file_tensor **list = NULL;
     int64_t n = 0;
+    VA_TRY(model_need_files(model, "a hash"));
     VA_TRY(model_probe_graph(model, n_blocks, unembed, &g));
     VA_TRY_ALLOC(model->ctx, list, malloc((size_t)(va_graph_weight_count(g) + 1) * sizeof *list));
     VA_TRY_ALLOC(model->ctx, h, va_sha256_create());

@@ -214,17 +214,11 @@ va_status va_prompt_set_ids(va_prompt *prompt, const int32_t *ids) {
     VA_TRY(check_ids(prompt, ids));
     VA_TRY(model_find_embedding(m, &table));
     const va_dtype dtype = prompt->rows_tensor.dtype;
-    const int64_t from_bytes = va_dtype_size(table->dtype, d), to_bytes = va_dtype_size(dtype, d);
+    const int64_t to_bytes = va_dtype_size(dtype, d);
     const int64_t padded = va_tensor_bytes(&prompt->rows_tensor);
     VA_TRY_ALLOC(m->ctx, rows, calloc(1, (size_t)padded));
-    for (int64_t i = 0; i < M; i++) {
-        const uint8_t *from = (const uint8_t *)table->data + ids[i] * from_bytes;
-        VA_TRY(model_check_finite(m->ctx, table, from, d, ids[i] * d));
-        if (dtype == table->dtype)
-            memcpy(rows + i * to_bytes, from, (size_t)to_bytes);
-        else
-            va_convert_to_f32((float *)rows + i * d, from, table->dtype, d);
-    }
+    for (int64_t i = 0; i < M; i++)
+        VA_TRY(model_embedding_row(m, table, ids[i], dtype, rows + i * to_bytes));
     VA_TRY(va_gpu_upload(m->gpu, va_slice_at(va_buffer_all(prompt->rows_buffer), 0, padded), rows));
     prompt->ran = false;
 done:

@@ -84,11 +84,12 @@ static va_status fill_plan(const va_prompt *p, const prompt_request *r, int64_t 
     const int n = prompt_sweeps(p, r, k, sweeps);
     va_graph_cost cost;
     plan->k = k;
-    plan->flop = 0;
+    plan->flop = plan->bytes = 0;
     VA_TRY(sweeps_bytes(p, r, k, plan));
     for (int i = 0; i < n; i++) {
         VA_TRY(va_graph_sweep_cost(p->graph, &sweeps[i], &cost));
         plan->flop += cost.flop;
+        plan->bytes += cost.bytes;
     }
     plan->end_bytes = site_bytes(&p->sites[r->to], k);
     for (int64_t i = 0; i < r->n_from; i++)

@@ -253,6 +253,13 @@ static void test_timing(void **state) {
     va_gpu_reset_timings(gpu);
     assert_ok(f->ctx, va_gpu_get_timings(gpu, &list, &n));
     assert_int_equal(n, 0);
+    va_gpu_pause_timings(gpu, true);
+    double_words(f->ctx, gpu, "paused", 3);
+    va_gpu_pause_timings(gpu, false);
+    double_words(f->ctx, gpu, "resumed", 2); // in the same recording
+    assert_ok(f->ctx, va_gpu_get_timings(gpu, &list, &n));
+    assert_int_equal(n, 1);
+    assert_true(!strcmp(list[0].label, "resumed") && list[0].calls == 2);
     va_test_gpu_close(&gpu);
 }
 

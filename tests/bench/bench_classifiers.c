@@ -1,6 +1,6 @@
-// bench_probe.c: classifiers of permuted labels, trained together, and their directions.
+// bench_classifiers.c: classifiers of permuted labels, trained together, and their directions.
 //
-//   bench_probe [PROBLEMSxROWSxD[:EPOCHS]]...      default: 1000x150x160:50 20x150x2560:50
+//   bench_classifiers [PROBLEMSxROWSxD[:EPOCHS]]...      default: 1000x150x160:50 20x150x2560:50
 // Each problem takes ROWS rows of ten times as many and labels of its own; a d-128-64-1 network in
 // batches of 32. Prints time by the clock and by processor time, the latter being what a busy
 // machine leaves alone when the device is the processor, and the arithmetic of the dense layers.
