@@ -27,6 +27,9 @@ typedef struct va_experiment_params {
     const char *const *sets;  // "model.path=DIR": dotted key, YAML value; paths in it are relative
     int64_t n_sets;           // to the working directory, those in the file to the file's folder
     const char *tool_version; // recorded with the results; NULL: "unknown"
+    const char *tool_build;   // tells builds of one version apart, so that none takes another's
+                              // units; NULL: the version alone does
+    int64_t variant;          // of an experiment with a matrix: which combination, from 0
 } va_experiment_params;
 
 // Reads, checks and plans: the schema, names and references, and, when the model's folder can be
@@ -39,6 +42,11 @@ void va_experiment_free(va_experiment **experiment);
 int64_t va_experiment_diagnostics(const va_experiment *experiment, const va_diagnostic **list);
 const char *va_experiment_name(const va_experiment *experiment);
 const char *va_experiment_output(const va_experiment *experiment); // as the file says
+// Combinations of the values that the experiment's matrix lists; 1 without a matrix. The loaded
+// one's name: "mode=exact,seed=1", "" without a matrix.
+int64_t va_experiment_variant_count(const va_experiment *experiment);
+const char *va_experiment_variant_name(const va_experiment *experiment);
+int64_t va_experiment_expect_count(const va_experiment *experiment); // entries of `expect`
 
 typedef struct va_plan_summary {
     int64_t n_units;    // pieces of work that are saved one by one
@@ -56,15 +64,19 @@ void va_experiment_plan_text(const va_experiment *experiment, va_strbuf *out);
 void va_experiment_schema(va_strbuf *out);
 
 typedef struct va_run_params {
-    const char *out_dir; // NULL: the experiment's own
-    bool resume;         // reuse units of an interrupted run that still fit
+    const char *out_dir;   // NULL: the experiment's own
+    bool resume;           // reuse units of an interrupted run that still fit
+    const char *cache_dir; // units of all experiments by content; NULL: the user's, see
+                           // va_unit_cache_dir; "": none
     va_gpu_params gpu;
 } va_run_params;
 
 typedef struct va_run_summary {
     int64_t n_units, n_done, n_reused, n_failed;
+    int64_t n_results_failed; // results that lack a number
     double seconds;
-    int64_t device_peak_bytes; // of buffers, as va_plan_summary.device_bytes
+    int64_t device_peak_bytes;  // of buffers, as va_plan_summary.device_bytes
+    int64_t n_expected, n_held; // bounds that `expect` sets, and those that the results keep
 } va_run_summary;
 
 // Runs unit by unit, each saved as it ends; then writes results.json, report.md, report.html,
@@ -72,6 +84,13 @@ typedef struct va_run_summary {
 // VA_ERR_INTERRUPTED after va_interrupt (saved units stay for resume).
 va_status va_experiment_run(va_ctx *ctx, va_experiment *experiment, const va_run_params *params,
                             va_run_summary *summary);
+
+// Runs every variant of an experiment with a matrix into a folder of its own, OUT/NAME, and writes
+// OUT/sweep.json with the statistics of all, and a report that sets them side by side. summary: of
+// all together. Errors as above; a variant that failed in part does not keep the others from
+// running.
+va_status va_sweep_run(va_ctx *ctx, const va_experiment_params *experiment,
+                       const va_run_params *params, va_run_summary *summary);
 
 #ifdef __cplusplus
 }

@@ -42,10 +42,16 @@ va_status va_metric_cosine_critical(va_ctx *ctx, double alpha, int64_t d, double
 va_status va_metric_cosine_power(va_ctx *ctx, double shift, double alpha, int64_t d, double *power);
 
 // Cosines that directions as the activations are spread would have with direction u: each draw is
-// r = sum_i z_i (x_i - mean), z ~ N(0, 1), so r ~ N(0, (n - 1) times their covariance).
-// rows: [n, d], n >= 2; cosines: [n_draws] out. O(n^2 d + n_draws n^2).
-va_status va_metric_covariance_null(va_ctx *ctx, const float *rows, int64_t n, int64_t d,
-                                    const float *u, va_rng *rng, int64_t n_draws, double *cosines);
+// r = sum_i z_i (x_i - mean), z ~ N(0, 1), so r ~ N(0, (n - 1) times their covariance). In its
+// eigenvectors, made once for rows [n, d], n >= 2, a draw takes min(n, d) numbers.
+typedef struct va_metric_spread va_metric_spread;
+// O(n d min(n, d)). Lives in arena; rows are not kept. VA_ERR_NUMERIC for rows that do not differ,
+// or are not finite.
+va_status va_metric_spread_make(va_ctx *ctx, va_arena *arena, const float *rows, int64_t n,
+                                int64_t d, va_metric_spread **spread);
+// cosines: [n_draws] out, with u [d]. O(d + n_draws) times min(n, d).
+va_status va_metric_spread_null(va_ctx *ctx, const va_metric_spread *spread, const float *u,
+                                va_rng *rng, int64_t n_draws, double *cosines);
 
 // -- summaries -------------------------------------------------------------------------------
 

@@ -91,8 +91,10 @@ va_status va_mlp_train_each(va_gpu *gpu, const float *X, int64_t n_x, int64_t d,
 va_status va_mlp_train(va_gpu *gpu, va_arena *arena, const float *X, int64_t n, int64_t d,
                        const float *labels, int64_t n_problems, const va_mlp_params *params,
                        va_mlp *mlp, float *loss);
-// Device bytes that this takes for one problem, -1 when they overflow.
-int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n, int64_t d);
+// Device bytes that this takes at most for n_problems of n rows of X [n_x, d], however few of them
+// the device binds at once; -1 when they overflow.
+int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n_x, int64_t d, int64_t n,
+                           int64_t n_problems);
 // Logits of n rows, host, double accumulation. NaN when out of memory, as below.
 void va_mlp_logits(const va_mlp *mlp, const float *X, int64_t n, float *logits);
 // Mean over rows of d logit / d x, [d].
@@ -112,6 +114,14 @@ typedef enum va_mlp_direction_kind {
 // VA_ERR_NUMERIC when a weight is not finite or the vector would be zero (no unit is ever on).
 va_status va_mlp_direction(va_ctx *ctx, const va_mlp *mlp, va_mlp_direction_kind kind,
                            const float *X, int64_t n, float *direction, double *sigma);
+// The first `rank` right singular vectors of W1, rows [rank, d], each oriented as above, and their
+// singular values sigma [rank]. VA_ERR_USAGE for a rank outside 1 to min(h1, d); VA_ERR_NUMERIC
+// above the numerical rank, where vectors are arbitrary.
+va_status va_mlp_frame(va_ctx *ctx, const va_mlp *mlp, const float *X, int64_t n, int64_t rank,
+                       float *rows, double *sigma);
+enum { VA_MLP_TENSORS = 6 };
+// The weights as tensors of a file, under the names above; names are static, data borrowed.
+void va_mlp_tensors(const va_mlp *mlp, va_file_tensor out[VA_MLP_TENSORS]);
 va_status va_mlp_save(va_ctx *ctx, const char *path, const va_mlp *mlp);
 // Reads what va_mlp_save writes, and, by the path's end .pt or .pth, PyTorch checkpoints (pt.h): a
 // state dict with the names above, or the same under model_state_dict. The names may begin with

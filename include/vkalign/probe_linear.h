@@ -70,6 +70,13 @@ typedef struct va_linear_model {
 va_status va_linear_fit(va_ctx *ctx, va_gpu *gpu, va_arena *arena, const float *X, int64_t n_x,
                         int64_t d, const va_fit_problem *problems, int64_t n_problems,
                         const va_linear_params *params, va_linear_model *models);
+// The first `rank` components of PCA's paired differences, rows [rank, d], each turned as w is, and
+// their singular values sigma [rank]. VA_ERR_USAGE for a rank outside 1 to min(pairs, d);
+// VA_ERR_NUMERIC above the numerical rank, where vectors are arbitrary, and for X that is not
+// finite.
+va_status va_linear_components(va_ctx *ctx, const float *X, int64_t d,
+                               const va_fit_problem *problem, int64_t rank, float *rows,
+                               double *sigma);
 // w.x + b for n rows, accumulated in double.
 void va_linear_scores(const va_linear_model *model, const float *X, int64_t n, double *scores);
 

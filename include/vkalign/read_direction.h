@@ -31,7 +31,6 @@ typedef enum va_map_reduce {
         VA_REDUCE_COUNT
 } va_map_reduce;
 const char *va_map_reduce_name(va_map_reduce r);
-bool va_map_reduce_parse(const char *name, va_map_reduce *r);
 bool va_map_reduce_at_from(va_map_reduce r);  // else the rows are directions at `to`
 bool va_map_reduce_is_frame(va_map_reduce r); // singular vectors
 const char *va_map_reduce_orientation(va_map_reduce r);

@@ -97,6 +97,11 @@ va_status va_svd_host(va_ctx *ctx, va_arena *arena, const float *A, int64_t m, i
 va_status va_svd_host_top(va_ctx *ctx, const double *A, int64_t m, int64_t n, double *v,
                           double *sigma, int64_t k);
 
+// The first k right singular vectors V [k, n] of A [m, n] f64, k <= min(m, n), and their values
+// sigma [k], by a full decomposition; signs as LAPACK gives them. Errors as above.
+va_status va_svd_host_frame(va_ctx *ctx, const double *A, int64_t m, int64_t n, int64_t k,
+                            double *V, double *sigma);
+
 // -- norms ----------------------------------------------------------------------------------------
 
 // ||A||_F^2 = sum of squares, formed from the rows of A (va_linmap_rows) and summed in double.

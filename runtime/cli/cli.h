@@ -55,6 +55,8 @@
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
     X(OPT_RESUME, "--resume", NULL, NULL, "continue an interrupted run")                           \
+    X(OPT_CHECK, "--check", NULL, NULL, "fail when the results leave the bounds of `expect`")      \
+    X(OPT_NO_CACHE, "--no-cache", NULL, NULL, "compute all anew, keep nothing for later runs")     \
     X(OPT_DRY_RUN, "--dry-run", NULL, NULL, "show the plan, run nothing")                          \
     X(OPT_MEMORY, "--memory", NULL, "SIZE", "device memory to stay within: 500M, 2G, 1.5GiB")      \
     X(OPT_SCHEMA, "--schema", NULL, NULL, "print the JSON schema of experiment files")             \

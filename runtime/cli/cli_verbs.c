@@ -6,13 +6,18 @@
 
 const va_verb va_verbs[] = {
     {"run", "FILE", "run an experiment", 1, 1,
-     BIT(SET) | BIT(OUT) | BIT(DEVICE) | BIT(RESUME) | BIT(DRY_RUN), va_cli_run,
+     BIT(SET) | BIT(OUT) | BIT(DEVICE) | BIT(RESUME) | BIT(CHECK) | BIT(NO_CACHE) | BIT(DRY_RUN),
+     va_cli_run,
      "Writes results.json, report.md, report.html, vectors.safetensors, classifiers/,\n"
-     "experiment.yaml and log.jsonl into the experiment's output folder, or --out."},
+     "experiment.yaml and log.jsonl into the experiment's output folder, or --out; of an\n"
+     "experiment with a matrix into a folder for each combination, with sweep.json and a report\n"
+     "of all beside them. What was computed before, by any experiment, is taken from the cache in\n"
+     "$XDG_CACHE_HOME/vkalign/units (at most 4 GiB; the least used goes first).\n"
+     "--check exits with status 1 when a bound of `expect` does not hold."},
     {"validate", "FILE...", "check experiment files, every mistake at once", 0, -1,
      BIT(SET) | BIT(SCHEMA), va_cli_validate, NULL},
     {"report", "DIR", "rebuild report.md and report.html from DIR/results.json", 1, 1, 0,
-     va_cli_report, NULL},
+     va_cli_report, "Of a sweep, from DIR/sweep.json."},
     {"devices", "", "list devices, what they can do, and a self-test on each", 0, 0, 0,
      va_cli_devices, NULL},
     {"model inspect", "DIR", "family, sizes, dtype and memory of a model", 1, 1, BIT(LAYERS),

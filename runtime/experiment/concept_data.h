@@ -50,7 +50,8 @@ typedef struct va_ontology va_ontology;
 // in the same words (layer, definition, children); otherwise a second definition is refused.
 va_status va_ontology_read(va_ctx *ctx, va_arena *arena, const char *const *paths, int64_t n_paths,
                            va_ontology **ontology);
-int64_t va_ontology_count(const va_ontology *o);               // terms, by order of appearance
+va_strings va_ontology_files(const va_ontology *o); // that were read, each once; borrowed
+int64_t va_ontology_count(const va_ontology *o);    // terms, by order of appearance
 const char *va_ontology_name(const va_ontology *o, int64_t i); // borrowed
 bool va_ontology_defined(const va_ontology *o, int64_t i);     // false: known by its name only
 

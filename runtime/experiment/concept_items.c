@@ -70,16 +70,18 @@ done:
 static va_status begin_items(picker *p, int64_t max, va_strings *out) {
     va_status st = VA_OK;
     *out = (va_strings){0};
-    VA_TRY_ALLOC(p->o->ctx, out->item,
-                 VA_NEW_ARRAY(p->arena, const char *, VA_MIN(max, FORMS * p->o->names.n)));
+    const int64_t most = VA_MIN(max, FORMS * p->o->names.n);
+    VA_TRY_ALLOC(p->o->ctx, out->item, VA_NEW_ARRAY(p->arena, const char *, most));
+    VA_TRY_ALLOC(p->o->ctx, out->joined, VA_NEW_ARRAY(p->arena, bool, most));
 done:
     return st;
 }
 
-// The term's texts that are new, while there is room.
+// The term's texts that are new, while there is room: one item.
 static va_status take_term(picker *p, int64_t i, int64_t max, va_strings *out) {
     va_status st = VA_OK;
     const char *text[FORMS];
+    const int64_t first = out->n;
     VA_TRY(texts_of(p, i, text));
     for (int f = 0; f < FORMS && out->n < max; f++) {
         bool is_new = false;
@@ -88,6 +90,7 @@ static va_status take_term(picker *p, int64_t i, int64_t max, va_strings *out) {
         if (!is_new)
             continue;
         VA_TRY_ALLOC(p->o->ctx, out->item[out->n], va_arena_strdup(p->arena, text[f]));
+        out->joined[out->n] = out->n > first;
         out->n++;
     }
 done:

@@ -99,9 +99,10 @@ done:
 static va_status read_file(va_ontology *o, const char *path) {
     va_status st = VA_OK;
     va_json *root = NULL;
-    int64_t layer;
+    int64_t layer, unused;
     va_json_place at = {.ctx = o->ctx, .arena = o->arena, .index = -1};
     VA_TRY_ALLOC(o->ctx, at.file, va_arena_strdup(o->arena, path));
+    VA_TRY(va_name_set_add(&o->files, at.file, &unused));
     VA_TRY(va_json_load(o->ctx, path, VA_CONCEPT_MAX_BYTES, &root));
     const va_json *concepts = va_json_get(root, "concepts");
     if (!va_json_is_object(root))
@@ -189,7 +190,10 @@ va_status va_ontology_read(va_ctx *ctx, va_arena *arena, const char *const *path
         return va_fail(ctx, VA_ERR_USAGE, "an ontology: expected 1 to %d files, got %lld",
                        VA_CONCEPT_MAX_FILES, (long long)n_paths);
     VA_TRY_ALLOC(ctx, o, VA_NEW(arena, va_ontology));
-    *o = (va_ontology){.ctx = ctx, .arena = arena, .names = {.ctx = ctx, .arena = arena}};
+    *o = (va_ontology){.ctx = ctx,
+                       .arena = arena,
+                       .names = {.ctx = ctx, .arena = arena},
+                       .files = {.ctx = ctx, .arena = arena}};
     VA_TRY_ALLOC(ctx, o->where, va_arena_strdup(arena, paths[0]));
     for (int64_t i = 0; i < n_paths; i++)
         VA_TRY(va_path_is_dir(paths[i]) ? read_folder(o, paths[i]) : read_file(o, paths[i]));
@@ -199,6 +203,10 @@ va_status va_ontology_read(va_ctx *ctx, va_arena *arena, const char *const *path
     *ontology = o;
 done:
     return st;
+}
+
+va_strings va_ontology_files(const va_ontology *o) {
+    return (va_strings){.item = o->files.name, .n = o->files.n};
 }
 
 int64_t va_ontology_count(const va_ontology *o) {

@@ -24,6 +24,7 @@ struct va_ontology {
     va_name_set names; // a term's number is its name's
     va_term *term;     // [names.n]
     int64_t cap;
+    va_name_set files; // that were read
 };
 
 // Where a value of a JSON file stands: "FILE:3" or "FILE: concepts[3]".

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "plan.h"
+#include "spec_check.h"
 
 // model.path relative to the experiment's folder, unless it came from --set or is absolute.
 static void resolve_model_path(va_experiment *e) {
@@ -26,18 +27,41 @@ static void set_text(va_arena *arena, va_yaml *map, const char *key, const char 
             map->item[i] = node; // a node of its own: the old one may stand elsewhere as an alias
 }
 
-// The experiment as text that means the same in any folder: the model's path in full, concepts
-// from a file of their own put in.
+// A node in the place of another: the old one may stand elsewhere as an alias.
+static void set_node(va_yaml *map, const char *key, va_yaml *node) {
+    for (int64_t i = 0; node && i < map->n; i++)
+        if (strcmp(map->key[i]->text, key) == 0)
+            map->item[i] = node;
+}
+
+// Paths of directions in full, as far as they do not depend on the concept.
+static void resolve_paths(va_experiment *e, const va_yaml *root, const char *folder,
+                          const char *working) {
+    for (int64_t i = 0; i < e->spec.n_directions; i++) {
+        const va_direction_spec *dir = &e->spec.directions[i];
+        if (!dir->path || dir->path[0] == '/')
+            continue;
+        const va_yaml *map = va_yaml_get(va_yaml_get(root, "directions"), dir->name);
+        const char *from = strcmp(dir->path_place.file, "--set") == 0 ? working : folder;
+        set_text(e->arena, (va_yaml *)map, "path", va_path_join(e->arena, from, dir->path));
+    }
+}
+
+// The experiment as text that means the same in any folder: paths in full, concepts that are made
+// or stand in a file of their own put in.
 static va_status resolve(va_experiment *e, va_yaml *root) {
     va_status st = VA_OK;
     va_strbuf text = {0};
-    char full[PATH_MAX];
+    char full[PATH_MAX], working[PATH_MAX];
+    const char *slash = strrchr(e->path, '/');
+    const char *folder = slash ? va_arena_strndup(e->arena, e->path, slash - e->path) : ".";
+    if (realpath(folder, full) && realpath(".", working))
+        resolve_paths(e, root, full, working);
     if (realpath(e->spec.model_path, full))
         set_text(e->arena, (va_yaml *)va_yaml_get(root, "model"), "path",
                  va_arena_strdup(e->arena, full));
-    for (int64_t i = 0; i < root->n && e->spec.concepts_file; i++)
-        if (strcmp(root->key[i]->text, "concepts") == 0)
-            VA_TRY(va_yaml_load(e->ctx, e->arena, e->spec.concepts_file, NULL, &root->item[i]));
+    if (e->spec.concept_inputs.n > 0)
+        set_node(root, "concepts", va_spec_concepts_yaml(e->arena, &e->spec));
     va_yaml_write(root, &text);
     VA_TRY_ALLOC(e->ctx, e->resolved,
                  text.data && !text.failed ? va_arena_strdup(e->arena, text.data) : NULL);
@@ -51,7 +75,9 @@ static va_status read_spec(va_experiment *e, const va_experiment_params *params)
     va_yaml *root = NULL;
     VA_TRY(va_yaml_load(e->ctx, e->arena, params->path, NULL, &root));
     va_spec_override(&e->diag, root, params->sets, params->n_sets);
+    e->variant = va_matrix_apply(&e->diag, e->path, root, params->variant);
     VA_TRY(va_spec_read(e->ctx, &e->diag, root, e->path, &e->spec));
+    VA_TRY(va_spec_load_concepts(e->ctx, &e->diag, e->path, &e->spec));
     va_spec_check(&e->diag, &e->spec);
     resolve_model_path(e);
     if (e->diag.n > 0)
@@ -74,8 +100,10 @@ va_status va_experiment_load(va_ctx *ctx, const va_experiment_params *params,
     }
     e->ctx = ctx;
     e->arena = e->diag.arena = arena;
+    e->variant = (va_variant){.count = 1, .name = ""}; // also of a file that cannot be read
     e->path = va_arena_strdup(arena, params->path);
     e->tool_version = params->tool_version ? params->tool_version : "unknown";
+    e->tool_build = params->tool_build ? params->tool_build : "";
     VA_TRY(read_spec(e, params));
     if (e->diag.n == 0)
         VA_TRY(va_plan_make(e));
@@ -102,6 +130,18 @@ int64_t va_experiment_diagnostics(const va_experiment *experiment, const va_diag
 
 const char *va_experiment_name(const va_experiment *experiment) {
     return experiment->spec.name;
+}
+
+int64_t va_experiment_variant_count(const va_experiment *experiment) {
+    return experiment->variant.count;
+}
+
+const char *va_experiment_variant_name(const va_experiment *experiment) {
+    return experiment->variant.name;
+}
+
+int64_t va_experiment_expect_count(const va_experiment *experiment) {
+    return experiment->spec.n_expect;
 }
 
 const char *va_experiment_output(const va_experiment *experiment) {

@@ -1,15 +1,9 @@
-// plan.c: units, sites and prompts of an experiment, without a device.
+// plan.c: sites and prompts of an experiment, without a device.
 // SPDX-License-Identifier: Apache-2.0
 #include "plan.h"
 
 #include <stdio.h>
 #include <string.h>
-
-bool va_plan_uses_layer(const va_direction_spec *dir) {
-    if (dir->kind == VA_DIRECTION_MLP)
-        return strstr(dir->site, "{layer}") != NULL;
-    return strstr(dir->from, "{layer}") || strstr(dir->to, "{layer}");
-}
 
 bool va_plan_site(va_experiment *e, const va_direction_spec *dir, const char *text, int64_t layer,
                   va_site *site) {
@@ -23,16 +17,9 @@ bool va_plan_site(va_experiment *e, const va_direction_spec *dir, const char *te
     return false;
 }
 
-int64_t va_plan_find(const va_plan *plan, int64_t direction, int64_t concept_index, int64_t layer,
-                     int64_t prompt) {
-    for (int64_t i = 0; i < plan->n_units; i++) {
-        const va_unit *u = &plan->units[i];
-        if (u->kind == VA_UNIT_DIRECTION && u->direction == direction &&
-            u->concept_index == concept_index && (u->layer < 0 || u->layer == layer) &&
-            (u->prompt < 0 || u->prompt == prompt))
-            return i;
-    }
-    return -1;
+int64_t va_plan_site_width(const va_experiment *e, const va_site *site) {
+    const va_arch_config *c = va_model_config(e->plan.model);
+    return site->kind == VA_SITE_LOGITS ? c->vocab_size : c->d_model;
 }
 
 void va_plan_free(va_plan *plan) {
@@ -78,6 +65,21 @@ static void need_site(va_experiment *e, const va_site *site, bool capture) {
         p->sites[p->n_sites++] = *site;
 }
 
+// Packs are oriented by activations at their site.
+static void plan_site(va_experiment *e, const va_direction_spec *dir, int64_t layer) {
+    va_site site = {0};
+    const bool capture = va_direction_is_trained(dir) || dir->kind == VA_DIRECTION_PACK;
+    if (dir->kind != VA_DIRECTION_JACOBIAN) {
+        if (va_plan_site(e, dir, dir->site, layer, &site))
+            need_site(e, &site, capture);
+        return;
+    }
+    if (va_plan_site(e, dir, dir->to, layer, &site))
+        need_site(e, &site, false);
+    if (va_plan_site(e, dir, dir->from, layer, &site))
+        need_site(e, &site, false);
+}
+
 static va_status plan_sites(va_experiment *e) {
     va_status st = VA_OK;
     va_spec *s = &e->spec;
@@ -87,17 +89,9 @@ static va_status plan_sites(va_experiment *e) {
     VA_TRY_ALLOC(e->ctx, e->plan.sites,
                  VA_NEW_ARRAY(e->arena, va_site, s->n_directions * s->n_layers));
     for (int64_t i = 0; i < s->n_directions; i++)
-        for (int64_t l = 0; l < s->n_layers; l++) {
-            const va_direction_spec *dir = &s->directions[i];
-            va_site site = {0};
-            bool mlp = dir->kind == VA_DIRECTION_MLP;
-            if (s->layers[l] > va_model_config(e->plan.model)->n_layer)
-                continue; // diagnosed once, not for every direction
-            if (va_plan_site(e, dir, mlp ? dir->site : dir->to, s->layers[l], &site))
-                need_site(e, &site, mlp);
-            if (!mlp && va_plan_site(e, dir, dir->from, s->layers[l], &site))
-                need_site(e, &site, false);
-        }
+        for (int64_t l = 0; l < s->n_layers; l++)
+            if (s->layers[l] <= va_model_config(e->plan.model)->n_layer) // else diagnosed once
+                plan_site(e, &s->directions[i], s->layers[l]);
 done:
     return st;
 }
@@ -119,75 +113,6 @@ done:
     return st;
 }
 
-// -- units -------------------------------------------------------------------------------------
-
-static va_status plan_captures(va_experiment *e) {
-    va_status st = VA_OK;
-    va_plan *p = &e->plan;
-    for (int64_t first = 0; first < p->n_texts && p->n_sites > 0; first += VA_CAPTURE_CHUNK) {
-        va_unit *u = &p->units[p->n_units];
-        *u = (va_unit){.kind = VA_UNIT_CAPTURE,
-                       .first = first,
-                       .layer = -1,
-                       .prompt = -1,
-                       .count = VA_MIN(VA_CAPTURE_CHUNK, p->n_texts - first)};
-        VA_TRY_ALLOC(e->ctx, u->name,
-                     va_arena_printf(e->arena, "capture/%lld", (long long)p->n_units));
-        p->n_units++;
-    }
-done:
-    return st;
-}
-
-static va_status add_direction_unit(va_experiment *e, int64_t d, int64_t c, int64_t layer,
-                                    int64_t prompt) {
-    va_status st = VA_OK;
-    va_unit *u = &e->plan.units[e->plan.n_units];
-    *u = (va_unit){.kind = VA_UNIT_DIRECTION,
-                   .direction = d,
-                   .concept_index = c,
-                   .layer = layer,
-                   .prompt = prompt};
-    const char *name =
-        va_arena_printf(e->arena, "%s/%s", e->spec.directions[d].name, e->spec.concepts[c].name);
-    if (layer >= 0)
-        name = va_arena_printf(e->arena, "%s/layer%lld", name, (long long)layer);
-    if (prompt >= 0)
-        name = va_arena_printf(e->arena, "%s/prompt%lld", name, (long long)prompt);
-    VA_TRY_ALLOC(e->ctx, u->name, name);
-    e->plan.n_units++;
-done:
-    return st;
-}
-
-static va_status plan_directions(va_experiment *e) {
-    va_status st = VA_OK;
-    const va_spec *s = &e->spec;
-    for (int64_t d = 0; d < s->n_directions; d++) {
-        bool layered = va_plan_uses_layer(&s->directions[d]);
-        bool prompted = s->directions[d].kind == VA_DIRECTION_JACOBIAN;
-        for (int64_t c = 0; c < s->n_concepts; c++)
-            for (int64_t l = 0; l < (layered ? s->n_layers : 1); l++)
-                for (int64_t i = 0; i < (prompted ? s->prompts.n : 1); i++)
-                    VA_TRY(add_direction_unit(e, d, c, layered ? s->layers[l] : -1,
-                                              prompted ? i : -1));
-    }
-done:
-    return st;
-}
-
-static va_status plan_units(va_experiment *e) {
-    va_status st = VA_OK;
-    const va_spec *s = &e->spec;
-    int64_t most = e->plan.n_texts / VA_CAPTURE_CHUNK + 1 +
-                   s->n_directions * s->n_concepts * s->n_layers * s->prompts.n;
-    VA_TRY_ALLOC(e->ctx, e->plan.units, VA_NEW_ARRAY(e->arena, va_unit, most));
-    VA_TRY(plan_captures(e));
-    VA_TRY(plan_directions(e));
-done:
-    return st;
-}
-
 va_status va_plan_make(va_experiment *e) {
     va_status st = VA_OK;
     VA_TRY(va_model_open(e->ctx, e->spec.model_path, &e->plan.model));
@@ -196,9 +121,15 @@ va_status va_plan_make(va_experiment *e) {
     if (e->diag.n > 0)
         goto done;
     VA_TRY(plan_prompts(e));
+    VA_TRY(va_plan_tokens(e));
     if (e->plan.n_sites > 0)
         VA_TRY(va_plan_datasets(e));
-    VA_TRY(plan_units(e));
+    va_plan_check_shapes(e);
+    VA_TRY(va_plan_check_files(e));
+    if (e->diag.n > 0)
+        goto done;
+    VA_TRY(va_plan_units(e));
+    va_plan_check_drawn(e);
     VA_TRY(va_plan_cost(e));
     e->planned = e->diag.n == 0;
 done:

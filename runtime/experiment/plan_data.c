@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "name_set.h"
 #include "plan.h"
 
 typedef struct va_text_entry {
@@ -11,22 +12,18 @@ typedef struct va_text_entry {
 } va_text_entry;
 
 typedef struct va_text_set {
-    va_arena *arena;
-    va_text_entry *entry; // [n] in order of first appearance
-    int64_t n, cap;
-    int64_t *slot; // open addressing, [n_slots], -1 empty
-    int64_t n_slots;
+    va_name_set texts;
+    const char **about; // by the text's number
 } va_text_set;
 
-static int64_t add_text(va_text_set *s, const char *text, const char *about) {
-    uint64_t h = va_hash64(text);
-    int64_t i = (int64_t)(h % (uint64_t)s->n_slots);
-    for (; s->slot[i] >= 0; i = (i + 1) % s->n_slots)
-        if (strcmp(s->entry[s->slot[i]].text, text) == 0)
-            return s->slot[i];
-    s->entry[s->n] = (va_text_entry){.text = text, .about = about, .id = s->n};
-    s->slot[i] = s->n;
-    return s->n++;
+static va_status add_text(va_text_set *s, const char *text, const char *about, int64_t *id) {
+    va_status st = VA_OK;
+    const int64_t n = s->texts.n;
+    VA_TRY(va_name_set_add(&s->texts, text, id));
+    if (*id == n)
+        s->about[n] = about;
+done:
+    return st;
 }
 
 static int64_t count_rows(const va_spec *s, const va_concept *c) {
@@ -34,54 +31,60 @@ static int64_t count_rows(const va_spec *s, const va_concept *c) {
     return items * s->templates.n + 1; // and the definition
 }
 
-static va_status make_set(va_experiment *e, int64_t rows, va_text_set *set) {
+// seen: the texts of this label so far; each counts once. Texts of one item share its number.
+static va_status add_items(va_experiment *e, va_text_set *set, va_dataset *d,
+                           const va_strings *items, va_name_set *seen, float label) {
     va_status st = VA_OK;
-    *set = (va_text_set){.arena = e->arena, .cap = rows, .n_slots = 2 * rows + 1};
-    VA_TRY_ALLOC(e->ctx, set->entry, VA_NEW_ARRAY(e->arena, va_text_entry, rows));
-    VA_TRY_ALLOC(e->ctx, set->slot, VA_NEW_ARRAY(e->arena, int64_t, set->n_slots));
-    for (int64_t i = 0; i < set->n_slots; i++)
-        set->slot[i] = -1;
+    bool open = false; // the item at hand has a text
+    for (int64_t i = 0; i < items->n; i++) {
+        const int64_t n_seen = seen->n;
+        int64_t id;
+        open = open && items->joined && items->joined[i];
+        VA_TRY(va_name_set_add(seen, items->item[i], &id));
+        if (id < n_seen)
+            continue;
+        d->n_items += !open;
+        open = true;
+        for (int64_t t = 0; t < e->spec.templates.n; t++) {
+            const char *text =
+                va_spec_expand(e->arena, e->spec.templates.item[t], "{item}", items->item[i]);
+            VA_TRY_ALLOC(e->ctx, text, text);
+            VA_TRY(add_text(set, text, items->item[i], &d->text[d->n]));
+            d->item[d->n] = d->n_items - 1;
+            d->form[d->n] = t;
+            d->label[d->n++] = label;
+        }
+    }
 done:
     return st;
 }
 
-// seen: the items of this label so far; each counts once.
-static void add_items(va_experiment *e, va_text_set *set, va_dataset *d, const va_strings *items,
-                      va_text_set *seen, float label) {
-    for (int64_t i = 0; i < items->n; i++) {
-        int64_t n_seen = seen->n;
-        add_text(seen, items->item[i], NULL);
-        if (seen->n == n_seen)
-            continue;
-        for (int64_t t = 0; t < e->spec.templates.n; t++) {
-            const char *text =
-                va_spec_expand(e->arena, e->spec.templates.item[t], "{item}", items->item[i]);
-            d->text[d->n] = add_text(set, text, items->item[i]);
-            d->item[d->n] = d->n_items;
-            d->label[d->n++] = label;
-        }
-        d->n_items++;
-    }
+static bool reads_concept(const va_plan *p) {
+    for (int64_t i = 0; i < p->n_sites; i++)
+        if (p->sites[i].position == VA_POS_CONCEPT)
+            return true;
+    return false;
 }
 
 static va_status add_concept(va_experiment *e, va_text_set *set, const va_concept *c,
                              va_dataset *d) {
     va_status st = VA_OK;
     int64_t rows = count_rows(&e->spec, c);
-    va_text_set positive, negative;
-    VA_TRY(make_set(e, c->positives.n, &positive));
-    VA_TRY(make_set(e, c->hard_negatives.n + c->random_negatives.n, &negative));
+    va_name_set positive = {.ctx = e->ctx, .arena = e->arena}, negative = positive;
     VA_TRY_ALLOC(e->ctx, d->text, VA_NEW_ARRAY(e->arena, int64_t, rows));
     VA_TRY_ALLOC(e->ctx, d->item, VA_NEW_ARRAY(e->arena, int64_t, rows));
+    VA_TRY_ALLOC(e->ctx, d->form, VA_NEW_ARRAY(e->arena, int64_t, rows));
     VA_TRY_ALLOC(e->ctx, d->label, VA_NEW_ARRAY(e->arena, float, rows));
-    if (c->definition && c->definition[0]) {
-        d->text[0] = add_text(set, c->definition, c->name);
+    // At @concept a text must name its item, and a definition does not name the concept.
+    if (c->definition && c->definition[0] && !reads_concept(&e->plan)) {
+        VA_TRY(add_text(set, c->definition, c->name, &d->text[0]));
+        d->form[0] = -1;
         d->label[0] = 1;
         d->n = d->n_items = 1;
     }
-    add_items(e, set, d, &c->positives, &positive, 1);
-    add_items(e, set, d, &c->hard_negatives, &negative, 0);
-    add_items(e, set, d, &c->random_negatives, &negative, 0);
+    VA_TRY(add_items(e, set, d, &c->positives, &positive, 1));
+    VA_TRY(add_items(e, set, d, &c->hard_negatives, &negative, 0));
+    VA_TRY(add_items(e, set, d, &c->random_negatives, &negative, 0));
 done:
     return st;
 }
@@ -97,27 +100,31 @@ static int by_length(const void *a, const void *b) {
 static va_status order_texts(va_experiment *e, va_text_set *set) {
     va_status st = VA_OK;
     va_plan *p = &e->plan;
+    const int64_t n = set->texts.n;
+    va_text_entry *entry = NULL;
     int64_t *place = NULL;
     va_arena *step = va_arena_create();
-    for (int64_t i = 0; i < set->n; i++) {
+    VA_TRY_ALLOC(e->ctx, entry, step ? VA_NEW_ARRAY(e->arena, va_text_entry, n) : NULL);
+    for (int64_t i = 0; i < n; i++) {
         int32_t *ids = NULL;
         int64_t first = 0, count = 0;
+        entry[i] = (va_text_entry){.text = set->texts.name[i], .about = set->about[i], .id = i};
         va_arena_reset(step);
-        VA_TRY(va_model_tokenize(p->model, step, set->entry[i].text, NULL, &ids,
-                                 &set->entry[i].n_tokens, &first, &count));
+        VA_TRY(va_model_tokenize(p->model, step, entry[i].text, NULL, &ids, &entry[i].n_tokens,
+                                 &first, &count));
     }
-    qsort(set->entry, (size_t)set->n, sizeof *set->entry, by_length);
-    VA_TRY_ALLOC(e->ctx, place, VA_NEW_ARRAY(e->arena, int64_t, set->n));
-    VA_TRY_ALLOC(e->ctx, p->texts, VA_NEW_ARRAY(e->arena, const char *, set->n));
-    VA_TRY_ALLOC(e->ctx, p->text_concept, VA_NEW_ARRAY(e->arena, const char *, set->n));
-    VA_TRY_ALLOC(e->ctx, p->text_tokens, VA_NEW_ARRAY(e->arena, int64_t, set->n));
-    for (int64_t i = 0; i < set->n; i++) {
-        place[set->entry[i].id] = i;
-        p->texts[i] = set->entry[i].text;
-        p->text_concept[i] = set->entry[i].about;
-        p->text_tokens[i] = set->entry[i].n_tokens;
+    qsort(entry, (size_t)n, sizeof *entry, by_length);
+    VA_TRY_ALLOC(e->ctx, place, VA_NEW_ARRAY(e->arena, int64_t, n));
+    VA_TRY_ALLOC(e->ctx, p->texts, VA_NEW_ARRAY(e->arena, const char *, n));
+    VA_TRY_ALLOC(e->ctx, p->text_concept, VA_NEW_ARRAY(e->arena, const char *, n));
+    VA_TRY_ALLOC(e->ctx, p->text_tokens, VA_NEW_ARRAY(e->arena, int64_t, n));
+    for (int64_t i = 0; i < n; i++) {
+        place[entry[i].id] = i;
+        p->texts[i] = entry[i].text;
+        p->text_concept[i] = entry[i].about;
+        p->text_tokens[i] = entry[i].n_tokens;
     }
-    p->n_texts = set->n;
+    p->n_texts = n;
     for (int64_t c = 0; c < e->spec.n_concepts; c++)
         for (int64_t r = 0; r < p->datasets[c].n; r++)
             p->datasets[c].text[r] = place[p->datasets[c].text[r]];
@@ -128,12 +135,12 @@ done:
 
 va_status va_plan_datasets(va_experiment *e) {
     va_status st = VA_OK;
-    va_text_set set;
+    va_text_set set = {.texts = {.ctx = e->ctx, .arena = e->arena}};
     int64_t rows = 0;
     for (int64_t c = 0; c < e->spec.n_concepts; c++)
         rows += count_rows(&e->spec, &e->spec.concepts[c]);
     VA_TRY_ALLOC(e->ctx, e->plan.datasets, VA_NEW_ARRAY(e->arena, va_dataset, e->spec.n_concepts));
-    VA_TRY(make_set(e, rows, &set));
+    VA_TRY_ALLOC(e->ctx, set.about, VA_NEW_ARRAY(e->arena, const char *, rows));
     for (int64_t c = 0; c < e->spec.n_concepts; c++)
         VA_TRY(add_concept(e, &set, &e->spec.concepts[c], &e->plan.datasets[c]));
     VA_TRY(order_texts(e, &set));

@@ -48,8 +48,11 @@ void va_plan_check_size(va_experiment *e) {
             bytes += expanded_bytes(items, templates);
         }
     }
-    const double per_direction = (double)s->n_concepts * (double)s->n_layers * prompts.n;
-    check(e, (double)s->n_directions * per_direction, max_units, "directions to find");
+    double n_directions = 0;
+    for (int64_t i = 0; i < s->n_directions; i++)
+        n_directions += VA_MAX(prompts.n, (double)s->directions[i].seeds);
+    n_directions *= (double)s->n_concepts * (double)s->n_layers;
+    check(e, n_directions, max_units, "directions to find");
     check(e, n_items * templates.n, max_texts, "texts for classifiers");
     check(e, bytes, max_text_bytes, "bytes of text");
 }

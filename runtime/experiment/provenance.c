@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include "name_set.h"
 #include "run.h"
 
 static const char *const kind_names[] = {
@@ -48,14 +49,40 @@ static void add_device(va_run *run, va_json *meta) {
         va_json_add_int(o, "peak_bytes", (int64_t)usage.ru_maxrss * 1024); // Linux: KiB
 }
 
-static va_status add_input(va_run *run, va_json *list, const char *path) {
+// One that is there already is left out.
+static va_status add_input(va_run *run, va_json *list, va_name_set *known, const char *path) {
+    va_status st = VA_OK;
     char hex[65];
-    va_status st = va_file_sha256(run->ctx, path, hex);
-    if (st == VA_OK) {
-        va_json *o = va_json_add_object(list, NULL);
-        va_json_add_string(o, "path", path);
-        va_json_add_string(o, "sha256", hex);
+    const int64_t n = known->n;
+    int64_t id;
+    VA_TRY(va_name_set_add(known, path, &id));
+    if (id < n)
+        goto done;
+    VA_TRY(va_file_sha256(run->ctx, path, hex));
+    va_json *o = va_json_add_object(list, NULL);
+    va_json_add_string(o, "path", path);
+    va_json_add_string(o, "sha256", hex);
+done:
+    return st;
+}
+
+// The experiment, the files of concepts, those of directions.
+static va_status add_inputs(va_run *run, va_json *meta) {
+    va_status st = VA_OK;
+    va_experiment *e = run->e;
+    va_json *list = va_json_add_array(meta, "inputs");
+    va_name_set known = {.ctx = run->ctx, .arena = run->arena};
+    VA_TRY(add_input(run, list, &known, e->path));
+    for (int64_t i = 0; i < e->spec.concept_inputs.n; i++)
+        VA_TRY(add_input(run, list, &known, e->spec.concept_inputs.item[i]));
+    for (int64_t i = 0; i < e->plan.n_units; i++) {
+        const va_unit *u = &e->plan.units[i];
+        const va_direction_spec *dir = &e->spec.directions[u->direction];
+        if (u->kind == VA_UNIT_DIRECTION &&
+            (dir->kind == VA_DIRECTION_FILE || dir->kind == VA_DIRECTION_PACK))
+            VA_TRY(add_input(run, list, &known, va_plan_file(e, dir, u)));
     }
+done:
     return st;
 }
 
@@ -63,6 +90,19 @@ static void add_strings(va_json *o, const char *key, const va_strings *list) {
     va_json *a = va_json_add_array(o, key);
     for (int64_t i = 0; i < list->n; i++)
         va_json_add_string(a, NULL, list->item[i]);
+}
+
+// How many items each concept has, as they were given or made.
+static void add_concepts(const va_spec *s, va_json *meta) {
+    va_json *list = va_json_add_array(meta, "concepts");
+    for (int64_t i = 0; i < s->n_concepts; i++) {
+        const va_concept *c = &s->concepts[i];
+        va_json *o = va_json_add_object(list, NULL);
+        va_json_add_string(o, "name", c->name);
+        va_json_add_int(o, "positives", c->positives.n);
+        va_json_add_int(o, "hard_negatives", c->hard_negatives.n);
+        va_json_add_int(o, "random_negatives", c->random_negatives.n);
+    }
 }
 
 va_status va_run_metadata(va_run *run, va_json *root) {
@@ -82,15 +122,15 @@ va_status va_run_metadata(va_run *run, va_json *root) {
     va_json_add_int(meta, "seed", s->seed);
     add_strings(meta, "prompts", &s->prompts);
     add_strings(meta, "templates", &s->templates);
+    add_concepts(s, meta);
+    if (run->e->variant.name[0])
+        va_json_add_string(meta, "variant", run->e->variant.name);
     va_json_add_int(meta, "n_units", run->summary.n_units);
     va_json_add_int(meta, "n_units_reused", run->summary.n_reused);
     va_json_add_int(meta, "n_units_failed", run->summary.n_failed);
     add_model(run, meta);
     add_device(run, meta);
-    va_json *inputs = va_json_add_array(meta, "inputs");
-    VA_TRY(add_input(run, inputs, run->e->path));
-    if (s->concepts_file)
-        VA_TRY(add_input(run, inputs, s->concepts_file));
+    VA_TRY(add_inputs(run, meta));
     va_json_add_string(meta, "key", run->key);
 done:
     return st;

@@ -16,41 +16,44 @@ typedef struct va_run {
     double start_s, flop_done, flop_total; // for progress
     const char *label;                     // unit under way
     double unit_flop;
-    int64_t unit_texts; // capture: texts of the unit
+    int64_t unit_texts;         // capture: texts of the unit
+    va_arena *arena;            // of the run
+    va_metric_spread **spreads; // [n_sites, n_concepts]
     va_run_summary summary;
 } va_run;
 
-// Compute one unit and put it into the store (run_capture in run_probe.c).
+// Compute one unit and put it into the store, each in a file of its own.
 va_status va_run_capture(va_run *run, int64_t unit);
-va_status va_run_jacobian(va_run *run, int64_t unit);
-va_status va_run_mlp(va_run *run, int64_t unit);
+va_status va_run_map(va_run *run, int64_t unit);   // of a derivative
+va_status va_run_probe(va_run *run, int64_t unit); // learnt from items
+va_status va_run_file(va_run *run, int64_t unit);  // read from a file, or from a pack's classifier
+va_status va_run_drawn(va_run *run, int64_t unit); // permuted, resampled: many of one direction
+// Errors that end the run: all others stay with the unit or the result.
+bool va_run_is_fatal(va_status st);
 // Reports progress with a share (0..1) of the current unit done.
 void va_run_progress(va_run *run, double share, bool finished);
 
-// Puts a direction: normalises vector [d] to unit length, hashes it, and adds name, site, norm and
-// sha256 to the record. extra: n_extra more tensors. VA_ERR_NUMERIC for a zero or non-finite one.
-va_status va_run_put_direction(va_run *run, int64_t unit, const va_site *site, float *vector,
-                               int64_t d, va_json *record, const va_file_tensor *extra,
-                               int64_t n_extra);
-
-// Rows of activations: X [n, d] and label [n].
+// Rows of activations: X [n, d].
 typedef struct va_rows {
-    float *X, *label;
+    float *X;
     int64_t n, d;
 } va_rows;
-// The concept's texts as captured at capture site `site` (of va_plan.sites): all of them (held
-// NULL), or those whose item's held[] is want_held.
-va_status va_run_rows(va_run *run, va_arena *arena, int64_t concept_index, int64_t site,
-                      const bool *held, bool want_held, va_rows *rows);
-int64_t va_run_site_width(const va_run *run, const va_site *site);
-int64_t va_run_capture_site(const va_run *run, const va_site *site); // index, -1: not captured
+// All of va_plan.texts as captured at the site of a direction that learns.
+va_status va_run_texts(va_run *run, va_arena *arena, const va_direction_spec *dir, int64_t layer,
+                       va_rows *rows);
+va_status va_run_gather(va_run *run, va_arena *arena, const va_rows *texts, const int64_t *row,
+                        int64_t n, va_rows *out);
+// How a concept's texts are spread at the site of a unit that learns from them; made once a run.
+va_status va_run_spread(va_run *run, const va_unit *u, const va_metric_spread **spread);
 
+// Of a drawn unit: a concept's frames [n, rank, d]; NULL when it is not there.
+const float *va_run_drawn_frames(const va_run *run, int64_t unit, int64_t concept_index, int64_t *n,
+                                 int64_t *rank, int64_t *d);
+// How many of these fits did not converge ("n_unconverged"), or have no direction ("n_failed"): the
+// frames of those are zero.
+int64_t va_run_drawn_count(const va_run *run, int64_t unit, int64_t concept_index, const char *key);
 // The saved direction of a unit, NULL when it failed (results.c).
 const va_file_tensor *va_run_direction(const va_run *run, int64_t unit);
-// Adds "nulls" with the chance levels that the metric asks for, for a cosine in d dimensions.
-va_status va_run_nulls(va_run *run, const va_metric_spec *m, const int64_t unit[2], double cosine,
-                       int64_t d, va_json *metric);
-
 // results.json as a tree; vectors.safetensors, classifiers/, experiment.yaml, log, reports.
 va_status va_run_results(va_run *run, va_json **results);
 va_status va_run_write(va_run *run);

@@ -10,7 +10,6 @@ typedef struct va_walk {
     va_diagnostics *diag;
     va_arena *arena;
     const char *file;
-    va_status st; // of files that could not be read
 } va_walk;
 
 static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, const char *where,
@@ -131,6 +130,38 @@ static void read_strings(va_walk *w, const va_field *f, const va_yaml *n, const 
     }
 }
 
+static int64_t count_texts(const va_yaml *list) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < list->n; i++)
+        n += list->item[i]->kind == VA_YAML_SEQ ? list->item[i]->n : 1;
+    return n;
+}
+
+// A string, or a list of strings that belong together.
+static void read_items(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
+                       va_strings *out) {
+    if (!list_ok(w, f, n, where, "a list of strings"))
+        return;
+    const int64_t most = count_texts(n);
+    out->item = VA_NEW_ARRAY(w->arena, const char *, most);
+    out->joined = VA_NEW_ARRAY(w->arena, bool, most);
+    for (int64_t i = 0; i < n->n && out->item && out->joined; i++) {
+        va_yaml *const *texts = n->item[i]->kind == VA_YAML_SEQ ? n->item[i]->item : &n->item[i];
+        const int64_t n_texts = n->item[i]->kind == VA_YAML_SEQ ? n->item[i]->n : 1;
+        const char *at = va_arena_printf(w->arena, "%s[%lld]", where, (long long)i);
+        if (n_texts == 0)
+            expected(w, n->item[i], at, "a string, or a list of them");
+        for (int64_t k = 0; k < n_texts; k++) {
+            if (!is_text(texts[k])) {
+                expected(w, texts[k], at, "a string that is not empty");
+                continue;
+            }
+            out->joined[out->n] = k > 0;
+            out->item[out->n++] = va_arena_strdup(w->arena, texts[k]->text);
+        }
+    }
+}
+
 static void read_ints(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
                       int64_t **out, int64_t *count) {
     if (!list_ok(w, f, n, where, "a list of integers"))
@@ -155,31 +186,6 @@ static void read_list(va_walk *w, const va_field *f, const va_yaml *n, const cha
     }
     memcpy(base + f->offset, &array, sizeof array);
     memcpy(base + f->count_offset, &n->n, sizeof n->n);
-}
-
-// {file: F}: the list stands in a document of its own, relative to this one.
-static void read_list_file(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
-                           char *base) {
-    const va_yaml *name = va_yaml_get(n, "file");
-    if (!name || !is_text(name) || n->n != 1) {
-        expected(w, n, where, "a list of maps, or {file: F}");
-        return;
-    }
-    const char *slash = strrchr(w->file, '/');
-    bool beside = name->text[0] != '/' && slash && name->line != VA_LINE_OF_SET;
-    va_walk inner = *w;
-    inner.file =
-        beside ? va_arena_printf(w->arena, "%.*s/%s", (int)(slash - w->file), w->file, name->text)
-               : va_arena_strdup(w->arena, name->text);
-    va_yaml *root = NULL;
-    inner.st = va_yaml_load(w->ctx, w->arena, inner.file, NULL, &root);
-    if (inner.st == VA_OK)
-        read_list(&inner, f, root, where, base);
-    else
-        va_diagnose(w->diag, place_of(w, name), "", "%s.file: %s", where, va_error_message(w->ctx));
-    if (inner.st != VA_OK)
-        w->st = inner.st;
-    ((va_spec *)(void *)base)->concepts_file = inner.file; // the only field of this type
 }
 
 static void read_named(va_walk *w, const va_field *f, const va_yaml *n, const char *where,
@@ -259,6 +265,9 @@ static void read_value(va_walk *w, const va_field *f, const va_yaml *n, const ch
     case VA_FIELD_INTS:
         read_ints(w, f, n, where, at, (int64_t *)(void *)(base + f->count_offset));
         break;
+    case VA_FIELD_ITEMS:
+        read_items(w, f, n, where, at);
+        break;
     case VA_FIELD_GROUP:
         read_map(w, f->sub, n, where, base);
         break;
@@ -268,8 +277,13 @@ static void read_value(va_walk *w, const va_field *f, const va_yaml *n, const ch
     case VA_FIELD_NAMED:
         read_named(w, f, n, where, base);
         break;
-    case VA_FIELD_LIST_OR_FILE:
-        (n->kind == VA_YAML_MAP ? read_list_file : read_list)(w, f, n, where, base);
+    case VA_FIELD_LIST_OR_MAP:
+        if (n->kind == VA_YAML_MAP)
+            read_map(w, f->map_sub, n, where, base + f->map_offset);
+        else
+            read_list(w, f, n, where, base);
+        break;
+    case VA_FIELD_MATRIX:
         break;
     }
 }
@@ -319,7 +333,10 @@ static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, con
             va_place p = place_of(w, n ? n : map);
             memcpy(base + f->place_offset - 1, &p, sizeof p);
         }
-        if (n && !(n->kind == VA_YAML_NULL && !f->required))
+        const bool present = n && !(n->kind == VA_YAML_NULL && !f->required);
+        if (f->present_offset)
+            memcpy(base + f->present_offset - 1, &present, sizeof present);
+        if (present)
             read_value(w, f, n, at, base);
         else if (f->required)
             va_diagnose(w->diag, place_of(w, map), "", "%s: missing (%s)", at, f->help);
@@ -328,9 +345,23 @@ static void read_map(va_walk *w, const va_field *fields, const va_yaml *map, con
     }
 }
 
+va_status va_schema_read_document(va_ctx *ctx, va_diagnostics *d, const char *key, const char *file,
+                                  const char *where, va_spec *spec) {
+    va_status st = VA_OK;
+    va_walk w = {.ctx = ctx, .diag = d, .arena = d->arena, .file = file};
+    const va_field *f = va_experiment_fields;
+    va_yaml *root = NULL;
+    while (strcmp(f->key, key) != 0)
+        f++;
+    VA_TRY(va_yaml_load(ctx, d->arena, file, NULL, &root));
+    read_list(&w, f, root, where, (char *)spec);
+done:
+    return st;
+}
+
 va_status va_spec_read(va_ctx *ctx, va_diagnostics *d, const va_yaml *root, const char *path,
                        va_spec *spec) {
-    va_walk w = {.ctx = ctx, .diag = d, .arena = d->arena, .file = path, .st = VA_OK};
+    va_walk w = {.ctx = ctx, .diag = d, .arena = d->arena, .file = path};
     read_map(&w, va_experiment_fields, root, "", (char *)spec);
-    return w.st;
+    return VA_OK;
 }

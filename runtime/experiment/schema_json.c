@@ -29,16 +29,19 @@ static va_json *add_array(va_json *o, const va_field *f) {
     return va_json_add_object(o, "items");
 }
 
-// {file: F} beside the list itself.
-static void add_list_or_file(va_json *o, const va_field *f) {
+// The list itself, or a map that says where it is.
+static void add_list_or_map(va_json *o, const va_field *f) {
     va_json *any = va_json_add_array(o, "oneOf");
     add_object(add_array(va_json_add_object(any, NULL), f), f->sub);
-    va_json *file = va_json_add_object(any, NULL);
-    va_json_add_string(file, "type", "object");
-    va_json *props = va_json_add_object(file, "properties");
-    va_json_add_string(va_json_add_object(props, "file"), "type", "string");
-    va_json_add_string(va_json_add_array(file, "required"), NULL, "file");
-    va_json_add_bool(file, "additionalProperties", false);
+    add_object(va_json_add_object(any, NULL), f->map_sub);
+}
+
+// Dotted keys, each with the values that it takes.
+static void add_matrix(va_json *o) {
+    va_json_add_string(o, "type", "object");
+    va_json *values = va_json_add_object(o, "additionalProperties");
+    va_json_add_string(values, "type", "array");
+    va_json_add_int(values, "minItems", 1);
 }
 
 // A map of names to maps, one schema for each kind.
@@ -53,6 +56,16 @@ static void add_named(va_json *o, const va_field *f) {
         va_json_add_string(one, "title", kinds[i]);
         add_object(one, f->variants[i]);
     }
+}
+
+// A text, or several that are one item.
+static void add_items(va_json *o) {
+    va_json *any = va_json_add_array(o, "oneOf");
+    va_json_add_string(va_json_add_object(any, NULL), "type", "string");
+    va_json *list = va_json_add_object(any, NULL);
+    va_json_add_string(list, "type", "array");
+    va_json_add_int(list, "minItems", 1);
+    va_json_add_string(va_json_add_object(list, "items"), "type", "string");
 }
 
 static void add_field(va_json *o, const va_field *f) {
@@ -75,6 +88,9 @@ static void add_field(va_json *o, const va_field *f) {
     case VA_FIELD_STRINGS:
         va_json_add_string(add_array(o, f), "type", "string");
         break;
+    case VA_FIELD_ITEMS:
+        add_items(add_array(o, f));
+        break;
     case VA_FIELD_CHOICES:
         add_choices(add_array(o, f), f->choices);
         break;
@@ -90,8 +106,11 @@ static void add_field(va_json *o, const va_field *f) {
     case VA_FIELD_NAMED:
         add_named(o, f);
         break;
-    case VA_FIELD_LIST_OR_FILE:
-        add_list_or_file(o, f);
+    case VA_FIELD_LIST_OR_MAP:
+        add_list_or_map(o, f);
+        break;
+    case VA_FIELD_MATRIX:
+        add_matrix(o);
         break;
     }
     if (f->default_text)

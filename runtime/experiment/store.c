@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store.h"
 
+#include "unit_cache.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CACHE_BYTES (INT64_C(4) << 30)
+
 typedef struct va_store_unit {
     va_safetensors *tensors;
     va_json *record;
@@ -21,7 +25,8 @@ typedef struct va_store_unit {
 struct va_store {
     va_ctx *ctx;
     va_arena *arena;
-    const char *dir, *key, *log_path;
+    const char *dir, *cache_dir, *log_path;
+    const char **keys; // [n_units]
     int lock;
     FILE *log;
     va_store_unit *unit;
@@ -101,11 +106,20 @@ static bool open_unit(va_store *s, va_ctx *ctx, int64_t i) {
     const char *key = va_safetensors_metadata(u->tensors, "key");
     const char *record = va_safetensors_metadata(u->tensors, "record");
     const char *sum = va_safetensors_metadata(u->tensors, "sha256");
-    if (key && record && sum && strcmp(key, s->key) == 0 && sum_fits(s, u->tensors, record, sum) &&
+    if (key && record && sum && strcmp(key, s->keys[i]) == 0 &&
+        sum_fits(s, u->tensors, record, sum) &&
         va_json_parse(ctx, "unit record", record, (int64_t)strlen(record), &u->record) == VA_OK)
         return true;
     va_safetensors_close(&u->tensors);
     return false;
+}
+
+static void take_from_cache(va_store *s) {
+    for (int64_t i = 0; i < s->n_units && s->cache_dir; i++) {
+        const char *path = unit_path(s->arena, s->dir, i);
+        if (!va_path_exists(path))
+            va_unit_cache_take(s->cache_dir, s->keys[i], path);
+    }
 }
 
 static int64_t open_units(va_store *s) {
@@ -125,29 +139,45 @@ static int64_t open_units(va_store *s) {
     return n;
 }
 
-va_status va_store_open(va_ctx *ctx, const char *out_dir, const char *key, bool resume,
-                        int64_t n_units, va_store **store) {
+static va_status open_log(va_store *s) {
+    s->log_path = va_path_join(s->arena, s->dir, "log.jsonl");
+    s->log = fopen(s->log_path, "a");
+    return s->log ? VA_OK
+                  : va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be written: %s", s->log_path,
+                            strerror(errno));
+}
+
+static va_status copy_params(va_store *s, const va_store_params *params) {
+    va_status st = VA_OK;
+    s->dir = va_path_join(s->arena, params->out_dir, "units");
+    if (params->cache_dir)
+        s->cache_dir = va_arena_strdup(s->arena, params->cache_dir);
+    VA_TRY_ALLOC(s->ctx, s->unit, VA_NEW_ARRAY(s->arena, va_store_unit, s->n_units));
+    VA_TRY_ALLOC(s->ctx, s->keys, VA_NEW_ARRAY(s->arena, const char *, s->n_units));
+    for (int64_t i = 0; i < s->n_units; i++)
+        VA_TRY_ALLOC(s->ctx, s->keys[i], va_arena_strdup(s->arena, params->keys[i]));
+done:
+    return st;
+}
+
+va_status va_store_open(va_ctx *ctx, const va_store_params *params, va_store **store) {
     va_status st = VA_OK;
     va_arena *arena = va_arena_create();
     va_store *s = NULL;
     VA_TRY_ALLOC(ctx, s, arena ? VA_NEW(arena, va_store) : NULL);
-    *s = (va_store){.ctx = ctx, .arena = arena, .lock = -1, .n_units = n_units};
+    *s = (va_store){.ctx = ctx, .arena = arena, .lock = -1, .n_units = params->n_units};
     *store = s;
-    s->dir = va_path_join(arena, out_dir, "units");
-    s->key = va_arena_strdup(arena, key);
-    VA_TRY_ALLOC(ctx, s->unit, VA_NEW_ARRAY(arena, va_store_unit, n_units));
+    VA_TRY(copy_params(s, params));
     VA_TRY(va_make_dirs(ctx, s->dir));
     VA_TRY(take_lock(s));
-    remove_files(arena, out_dir, is_leftover);
-    remove_files(arena, s->dir, resume ? is_leftover : is_unit_file);
+    remove_files(arena, params->out_dir, is_leftover);
+    remove_files(arena, s->dir, params->resume ? is_leftover : is_unit_file);
+    take_from_cache(s);
     int64_t n = open_units(s);
-    if (resume)
+    if (params->resume || n > 0)
         va_log(ctx, VA_LOG_INFO, "%lld of %lld units were saved by an earlier run", (long long)n,
-               (long long)n_units);
-    s->log_path = va_path_join(arena, s->dir, "log.jsonl");
-    s->log = fopen(s->log_path, "a");
-    if (!s->log)
-        st = va_fail(ctx, VA_ERR_FILE, "%s: cannot be written: %s", s->log_path, strerror(errno));
+               (long long)s->n_units);
+    VA_TRY(open_log(s));
 done:
     if (st != VA_OK && !s)
         va_arena_destroy(&arena);
@@ -166,6 +196,8 @@ void va_store_close(va_store **store, bool clear) {
     }
     if (s->log)
         fclose(s->log);
+    if (s->cache_dir)
+        va_unit_cache_trim(s->ctx, s->cache_dir, CACHE_BYTES);
     if (clear) {
         remove_files(s->arena, s->dir, is_unit_file);
         unlink(va_path_join(s->arena, s->dir, "lock"));
@@ -188,12 +220,14 @@ va_status va_store_put(va_store *s, int64_t i, const va_file_tensor *tensors, in
     memcpy(sorted, tensors, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, by_name);
     unit_sum(sorted, n, text, hex);
-    const char *const meta[][2] = {{"key", s->key}, {"record", text}, {"sha256", hex}};
+    const char *const meta[][2] = {{"key", s->keys[i]}, {"record", text}, {"sha256", hex}};
     VA_TRY(va_safetensors_write(s->ctx, unit_path(s->arena, s->dir, i), tensors, n, meta,
                                 VA_COUNT(meta)));
     if (!open_unit(s, s->ctx, i))
         st =
             va_fail(s->ctx, VA_ERR_FILE, "%s: cannot be read back", unit_path(s->arena, s->dir, i));
+    else if (s->cache_dir)
+        va_unit_cache_put(s->ctx, s->cache_dir, s->keys[i], unit_path(s->arena, s->dir, i));
 done:
     free(text);
     return st;

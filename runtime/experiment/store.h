@@ -10,10 +10,17 @@
 
 typedef struct va_store va_store;
 
+typedef struct va_store_params {
+    const char *out_dir;
+    const char *cache_dir;   // see unit_cache.h; NULL: none
+    const char *const *keys; // [n_units] hash of everything that a unit depends on
+    int64_t n_units;
+    bool resume;
+} va_store_params;
+
 // Makes OUT and OUT/units and locks them (VA_ERR_USAGE when another run holds the lock). Units of
-// another key, and without resume all units, are removed. key: hash of everything units depend on.
-va_status va_store_open(va_ctx *ctx, const char *out_dir, const char *key, bool resume,
-                        int64_t n_units, va_store **store);
+// another key, and without resume all units, are removed; what the cache has is taken from there.
+va_status va_store_open(va_ctx *ctx, const va_store_params *params, va_store **store);
 // Unlocks; clear removes the units' folder.
 void va_store_close(va_store **store, bool clear);
 // Writes unit i with its tensors and record (borrowed) and opens it.

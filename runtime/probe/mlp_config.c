@@ -1,5 +1,6 @@
 // mlp_config.c: what a training is asked for: defaults, and what is refused.
 // SPDX-License-Identifier: Apache-2.0
+#include "fit_check.h"
 #include "mlp_priv.h"
 
 #include <math.h>
@@ -70,49 +71,14 @@ done:
     return st;
 }
 
-va_status mlp_check_rows(va_ctx *ctx, const float *X, int64_t n_x, int64_t d) {
-    for (int64_t i = 0; i < n_x * d; i++)
-        if (!isfinite(X[i]))
-            return va_fail(
-                ctx, VA_ERR_NUMERIC,
-                "classifier: expected finite activations, got %g at row %lld, column %lld",
-                (double)X[i], (long long)(i / d), (long long)(i % d));
-    return VA_OK;
-}
-
-// Rows and labels of problem p.
-static va_status check_entries(va_ctx *ctx, int64_t p, const va_fit_problem *problem, int64_t n_x) {
-    int64_t n_ones = 0;
-    for (int64_t i = 0; i < problem->n; i++) {
-        const float y = problem->labels[i];
-        if (problem->rows[i] < 0 || problem->rows[i] >= n_x)
-            return va_fail(ctx, VA_ERR_SHAPE,
-                           "classifier %lld: expected rows from 0 to %lld, got %lld at entry %lld",
-                           (long long)p, (long long)(n_x - 1), (long long)problem->rows[i],
-                           (long long)i);
-        if (y != 0 && y != 1)
-            return va_fail(ctx, VA_ERR_SHAPE,
-                           "classifier %lld: expected labels of 0 or 1, got %g at row %lld",
-                           (long long)p, (double)y, (long long)i);
-        n_ones += y == 1;
-    }
-    if (n_ones == 0 || n_ones == problem->n)
-        return va_fail(ctx, VA_ERR_SHAPE,
-                       "classifier %lld: expected labels of both classes, got %lld times %d",
-                       (long long)p, (long long)problem->n, n_ones > 0);
-    return VA_OK;
-}
-
 va_status mlp_check_problems(va_ctx *ctx, const mlp_config *c, int64_t n_x,
                              const va_fit_problem *problems, int64_t n_problems) {
-    va_status st = VA_OK;
+    va_status st = fit_check_problems(ctx, "classifier", problems, n_problems, n_x);
+    if (st != VA_OK)
+        return st;
     for (int64_t p = 0; p < n_problems; p++) {
         const int64_t n = problems[p].n;
         int64_t steps;
-        if (n < 1)
-            return va_fail(ctx, VA_ERR_SHAPE,
-                           "classifier %lld: expected at least one row, got %lld", (long long)p,
-                           (long long)n);
         if (mlp_batch(c, n) > MLP_MAX_LOOP)
             return va_fail(ctx, VA_ERR_SHAPE,
                            "classifier %lld: expected a batch of at most %d, got %lld",
@@ -120,8 +86,6 @@ va_status mlp_check_problems(va_ctx *ctx, const mlp_config *c, int64_t n_x,
         if (!va_mul_i64(c->epochs, mlp_steps_per_epoch(c, n), &steps) || steps > UINT32_MAX)
             return va_fail(ctx, VA_ERR_SHAPE, "classifier %lld: too many steps for 32 bits",
                            (long long)p);
-        VA_TRY(check_entries(ctx, p, &problems[p], n_x));
     }
-done:
-    return st;
+    return VA_OK;
 }

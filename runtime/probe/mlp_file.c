@@ -11,26 +11,32 @@
 static const char *const weight_name[MLP_LAYERS] = {"0.weight", "3.weight", "6.weight"};
 static const char *const bias_name[MLP_LAYERS] = {"0.bias", "3.bias", "6.bias"};
 
-va_status va_mlp_save(va_ctx *ctx, const char *path, const va_mlp *mlp) {
-    va_status st = VA_OK;
+static_assert(VA_MLP_TENSORS == 2 * MLP_LAYERS, "a weight and a bias each");
+
+void va_mlp_tensors(const va_mlp *mlp, va_file_tensor out[VA_MLP_TENSORS]) {
     const int64_t width[] = {mlp->d, mlp->h1, mlp->h2, 1};
-    const char *const meta[][2] = {{"format", "pt"}};
-    va_file_tensor entry[2 * MLP_LAYERS];
-    VA_TRY(mlp_check_finite(ctx, path, mlp));
     for (int l = 0; l < MLP_LAYERS; l++) {
         mlp_host_layer layer = mlp_layer_of(mlp, l);
-        entry[2 * l] = (va_file_tensor){.name = weight_name[l],
-                                        .dtype = VA_F32,
-                                        .n_dim = 2,
-                                        .shape = {width[l + 1], width[l]},
-                                        .data = layer.w};
-        entry[2 * l + 1] = (va_file_tensor){.name = bias_name[l],
-                                            .dtype = VA_F32,
-                                            .n_dim = 1,
-                                            .shape = {width[l + 1]},
-                                            .data = layer.b};
+        out[2 * l] = (va_file_tensor){.name = weight_name[l],
+                                      .dtype = VA_F32,
+                                      .n_dim = 2,
+                                      .shape = {width[l + 1], width[l]},
+                                      .data = layer.w};
+        out[2 * l + 1] = (va_file_tensor){.name = bias_name[l],
+                                          .dtype = VA_F32,
+                                          .n_dim = 1,
+                                          .shape = {width[l + 1]},
+                                          .data = layer.b};
     }
-    VA_TRY(va_safetensors_write(ctx, path, entry, VA_COUNT(entry), meta, VA_COUNT(meta)));
+}
+
+va_status va_mlp_save(va_ctx *ctx, const char *path, const va_mlp *mlp) {
+    va_status st = VA_OK;
+    const char *const meta[][2] = {{"format", "pt"}};
+    va_file_tensor t[VA_MLP_TENSORS];
+    VA_TRY(mlp_check_finite(ctx, path, mlp));
+    va_mlp_tensors(mlp, t);
+    VA_TRY(va_safetensors_write(ctx, path, t, VA_COUNT(t), meta, VA_COUNT(meta)));
 done:
     return st;
 }

@@ -93,7 +93,6 @@ va_status mlp_check_finite(va_ctx *ctx, const char *where, const va_mlp *mlp);
 mlp_config mlp_resolve(const va_mlp_params *params, int64_t d); // params may be NULL
 va_status mlp_check_config(va_ctx *ctx, const mlp_config *config, int64_t n_x, int64_t n_problems);
 // The size of X is checked before.
-va_status mlp_check_rows(va_ctx *ctx, const float *X, int64_t n_x, int64_t d);
 va_status mlp_check_problems(va_ctx *ctx, const mlp_config *config, int64_t n_x,
                              const va_fit_problem *problems, int64_t n_problems);
 

@@ -1,5 +1,6 @@
 // mlp_train.c: training: initial weights, rows on the device, groups of problems.
 // SPDX-License-Identifier: Apache-2.0
+#include "fit_check.h"
 #include "mlp_priv.h"
 
 #include <math.h>
@@ -96,8 +97,10 @@ done:
     return st;
 }
 
+#define GROUP_BYTES (INT64_C(256) << 20) // of a group's largest buffer
+
 static bool fits(const mlp_run *run, int64_t n, int64_t count) {
-    int64_t limit = VA_MIN(va_gpu_get_info(run->gpu)->max_range_bytes, INT64_C(256) << 20);
+    int64_t limit = VA_MIN(va_gpu_get_info(run->gpu)->max_range_bytes, GROUP_BYTES);
     int64_t largest = mlp_device_largest(&run->config, n, count);
     return largest >= 0 && largest <= limit;
 }
@@ -137,7 +140,7 @@ static va_status train_all(mlp_run *run, const float *X, int64_t n_x) {
     va_buffer *x = NULL;
     VA_TRY(mlp_check_config(ctx, c, n_x, run->n_problems));
     VA_TRY(check_size(run->gpu, n_x, d));
-    VA_TRY(mlp_check_rows(ctx, X, n_x, d));
+    VA_TRY(fit_check_rows(ctx, "classifier", X, n_x, d));
     VA_TRY(mlp_check_problems(ctx, c, n_x, run->problems, run->n_problems));
     VA_TRY(check_network(run));
     VA_TRY(upload_rows(run->gpu, X, n_x, d, &x));
@@ -150,14 +153,19 @@ done:
 
 // -- public ---------------------------------------------------------------------------------------
 
-int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n, int64_t d) {
+int64_t va_mlp_train_bytes(const va_mlp_params *params, int64_t n_x, int64_t d, int64_t n,
+                           int64_t n_problems) {
     const mlp_config c = mlp_resolve(params, d);
-    int64_t x, bytes;
-    if (n < 1 || d < 1 || c.width[1] < 1 || c.width[2] < 1 || c.batch < 1 ||
-        !va_mul_i64(n, 4 * mlp_round4(d + 1), &x))
+    int64_t x, bytes, largest;
+    if (n_x < 1 || n < 1 || d < 1 || c.width[1] < 1 || c.width[2] < 1 || c.batch < 1 ||
+        n_problems < 1 || !va_mul_i64(n_x, 4 * mlp_round4(d + 1), &x))
         return -1;
     bytes = mlp_device_bytes(&c, n);
-    return bytes < 0 || !va_add_i64(bytes, x, &bytes) ? -1 : bytes;
+    largest = mlp_device_largest(&c, n, 1);
+    if (bytes < 0 || largest < 0)
+        return -1;
+    const int64_t group = VA_MAX(1, VA_MIN(n_problems, GROUP_BYTES / largest));
+    return !va_mul_i64(bytes, group, &bytes) || !va_add_i64(bytes, x, &bytes) ? -1 : bytes;
 }
 
 va_status va_mlp_train_each(va_gpu *gpu, const float *X, int64_t n_x, int64_t d,

@@ -3,7 +3,6 @@
 #include "read_direction_priv.h"
 
 #include <math.h>
-#include <string.h>
 
 // -- names ----------------------------------------------------------------------------------------
 
@@ -27,15 +26,6 @@ static bool is_known(va_map_reduce r) {
 
 const char *va_map_reduce_name(va_map_reduce r) {
     return is_known(r) ? reductions[r].name : "(unknown)";
-}
-
-bool va_map_reduce_parse(const char *name, va_map_reduce *r) {
-    for (int i = 0; i < VA_REDUCE_COUNT; i++)
-        if (strcmp(name, reductions[i].name) == 0) {
-            *r = (va_map_reduce)i;
-            return true;
-        }
-    return false;
 }
 
 bool va_map_reduce_at_from(va_map_reduce r) {

@@ -1,100 +1,228 @@
-// report_svg.c: the report's two figures.
+// report_svg.c: what figures are drawn with: scales, ticks, marks, legends.
 // SPDX-License-Identifier: Apache-2.0
+#include "report_chart.h"
+
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "report_doc.h"
 
-enum { WIDTH = 720, LEFT = 130, RIGHT = 20, ROW = 26, TOP = 14, AXIS = 34 };
+// -- scales ------------------------------------------------------------------------------------
 
-static double x_of(double v, double limit) {
-    return LEFT + (v / limit + 1) / 2 * (WIDTH - LEFT - RIGHT);
+static double measure(const va_scale *s, double v) {
+    return s->log ? log10(v) : v;
 }
 
-static void text_at(va_strbuf *svg, double x, double y, const char *anchor, const char *text) {
-    va_strbuf_printf(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
+double va_scale_at(const va_scale *s, double v) {
+    const double from = measure(s, s->from), to = measure(s, s->to);
+    const double share = (measure(s, v) - from) / (to - from);
+    if (!(share >= 0)) // NaN as well
+        return s->first;
+    return s->first + fmin(share, 1) * (s->last - s->first);
+}
+
+bool va_scale_holds(const va_scale *s, double v) {
+    return v >= s->from && v <= s->to;
+}
+
+void va_range_add(va_range *range, double v) {
+    range->low = fmin(range->low, v); // fmin and fmax pass over NaN
+    range->high = fmax(range->high, v);
+}
+
+void va_range_join(va_range *range, va_range other) {
+    va_range_add(range, other.low);
+    va_range_add(range, other.high);
+}
+
+// -- marks -------------------------------------------------------------------------------------
+
+void va_svg_open(va_strbuf *svg, double width, double height, const char *label) {
+    va_strbuf_printf(svg,
+                     "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
+                     "width=\"%.0f\" height=\"%.0f\" role=\"img\" aria-label=\"",
+                     width, height, width, height);
+    va_report_escape(svg, label, VA_DOC_HTML);
+    va_strbuf_puts(svg, "\">\n");
+}
+
+void va_svg_close(va_strbuf *svg) {
+    va_strbuf_puts(svg, "</svg>\n");
+}
+
+void va_svg_line(va_strbuf *svg, const char *style, double x0, double y0, double x1, double y1) {
+    va_strbuf_printf(svg, "<path class=\"%s\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", style, x0, y0, x1,
+                     y1);
+}
+
+void va_svg_rect(va_strbuf *svg, const char *style, double x, double y, double w, double h) {
+    va_strbuf_printf(svg,
+                     "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
+                     style, x, y, w, h);
+}
+
+void va_svg_circle(va_strbuf *svg, const char *style, double x, double y, double r) {
+    va_strbuf_printf(svg, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"/>\n", style, x,
+                     y, r);
+}
+
+void va_svg_text(va_strbuf *svg, const char *style, double x, double y, const char *anchor,
+                 const char *text) {
+    va_strbuf_printf(svg, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", style, x,
+                     y, anchor);
     va_report_escape(svg, text, VA_DOC_HTML);
     va_strbuf_puts(svg, "</text>\n");
 }
 
-static void open_svg(va_strbuf *svg, double height, const char *label) {
-    va_strbuf_printf(svg,
-                     "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" "
-                     "width=\"%d\" height=\"%.0f\" font-family=\"system-ui,sans-serif\" "
-                     "font-size=\"13\" fill=\"#333\" role=\"img\" aria-label=\"%s\">\n",
-                     WIDTH, height, WIDTH, height, label);
+static bool begins_character(char c) {
+    return ((unsigned char)c & 0xc0) != 0x80; // UTF-8
 }
 
-// Ticks at -limit, -limit/2, 0, limit/2, limit.
-static void axis(va_strbuf *svg, double y, double limit) {
-    va_strbuf_printf(svg, "<path d=\"M%d %.1fH%d\" stroke=\"#888\"/>\n", LEFT, y, WIDTH - RIGHT);
-    for (int i = -2; i <= 2; i++) {
+void va_svg_label(va_strbuf *svg, double x, double y, const char *anchor, const char *text,
+                  int most) {
+    char cut[256];
+    int n_characters = 0, n = 0, end = 0;
+    for (; text[n] && n < (int)sizeof cut - 8; n++)
+        if (begins_character(text[n]) && ++n_characters == most)
+            end = n; // room for the ellipsis
+    if (!text[n] && n_characters <= most) {
+        va_svg_text(svg, "", x, y, anchor, text);
+        return;
+    }
+    snprintf(cut, sizeof cut, "%.*s\xe2\x80\xa6", end, text);
+    va_strbuf_printf(svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"><title>", x, y, anchor);
+    va_report_escape(svg, text, VA_DOC_HTML);
+    va_strbuf_puts(svg, "</title>");
+    va_report_escape(svg, cut, VA_DOC_HTML);
+    va_strbuf_puts(svg, "</text>\n");
+}
+
+double va_svg_width(const char *text) {
+    double width = 0;
+    for (; *text; text++)
+        width += begins_character(*text) ? VA_CHART_CHARACTER : 0;
+    return width;
+}
+
+void va_svg_bar(va_strbuf *svg, double x0, double x1, double y) {
+    va_strbuf_printf(svg, "<path class=\"bar\" d=\"M%.1f %.1fv8m0 -4H%.1fm0 -4v8\"/>\n", x0, y - 4,
+                     x1);
+}
+
+void va_svg_upright(va_strbuf *svg, double x, double y0, double y1) {
+    va_strbuf_printf(svg, "<path class=\"bar\" d=\"M%.1f %.1fh6m-3 0V%.1fm-3 0h6\"/>\n", x - 3, y0,
+                     y1);
+}
+
+// -- ticks -------------------------------------------------------------------------------------
+
+// 1, 2 or 5 times a power of ten, for about n ticks.
+static double nice_step(double from, double to, int n) {
+    const double raw = (to - from) / n, power = pow(10, floor(log10(raw)));
+    const double digits = raw / power;
+    return power * (digits <= 1 ? 1 : digits <= 2 ? 2 : digits <= 5 ? 5 : 10);
+}
+
+// The ticks of a scale, at most `most`, which holds them all: about n of them.
+static int ticks_of(const va_scale *s, int n, double *at, int most) {
+    int count = 0;
+    if (s->log) { // powers of ten, or 1, 2 and 5 times them
+        const bool fine = log10(s->to / s->from) < 2;
+        for (double e = floor(log10(s->from)); pow(10, e) <= s->to && count < most - 2; e++)
+            for (int k = 0; k < (fine ? 3 : 1); k++) {
+                const double v = pow(10, e) * (k == 0 ? 1 : k == 1 ? 2 : 5);
+                if (va_scale_holds(s, v))
+                    at[count++] = v;
+            }
+        return count;
+    }
+    const double nice = nice_step(s->from, s->to, n), step = s->whole ? fmax(nice, 1) : nice;
+    const double slack = step * 1e-6;
+    if (!(step > 0) || !isfinite(step))
+        return 0;
+    double v = ceil((s->from - slack) / step) * step;
+    for (; v <= s->to + slack && count < most; v += step)
+        at[count++] = fabs(v) < slack ? 0 : v;
+    return count;
+}
+
+enum { MAX_TICKS = 24 };
+
+void va_svg_ticks_x(va_strbuf *svg, const va_scale *x, double y, double top, const char *name) {
+    double at[MAX_TICKS];
+    const int n = ticks_of(x, x->whole ? 12 : 6, at, MAX_TICKS);
+    for (int i = 0; i < n; i++) {
         char number[32];
-        double v = limit * i / 2;
-        snprintf(number, sizeof number, "%.3g", v);
-        va_strbuf_printf(svg, "<path d=\"M%.1f %.1fv5\" stroke=\"#888\"/>\n", x_of(v, limit), y);
-        text_at(svg, x_of(v, limit), y + 20, i == 2 ? "end" : "middle", number);
+        const double place = va_scale_at(x, at[i]);
+        snprintf(number, sizeof number, "%g", at[i]);
+        if (top < y)
+            va_svg_line(svg, "grid", place, top, place, y);
+        va_svg_line(svg, "axis", place, y, place, y + 5);
+        va_svg_text(svg, "s", place, y + 19, "middle", number);
     }
+    va_svg_line(svg, "axis", x->first, y, x->last, y);
+    va_svg_text(svg, "s", (x->first + x->last) / 2, y + 37, "middle", name);
 }
 
-static double widest(const va_json *list, const char *metric, double chance_std) {
-    double limit = 3 * chance_std;
-    for (const va_json *r = va_json_first(list); r; r = va_json_next(r)) {
-        const va_json *m = va_report_metric(r, metric);
-        limit = m ? fmax(limit, 1.15 * va_report_number(m, "abs_cosine")) : limit;
+void va_svg_ticks_y(va_strbuf *svg, const va_scale *y, double left, double right,
+                    const char *name) {
+    double at[MAX_TICKS];
+    const int n = ticks_of(y, 5, at, MAX_TICKS);
+    for (int i = 0; i < n; i++) {
+        char number[32];
+        const double place = va_scale_at(y, at[i]);
+        snprintf(number, sizeof number, "%g", at[i]);
+        va_svg_line(svg, "grid", left, place, right, place);
+        va_svg_text(svg, "s", left - 8, place + 4, "end", number);
     }
-    return fmin(limit > 0 ? limit : 1, 1);
+    va_svg_text(svg, "s", left, y->last - 10, "start", name);
 }
 
-void va_report_dots(va_strbuf *svg, const va_json *results, const char *metric, double chance_std) {
-    const va_json *list = va_json_get(results, "results");
-    int64_t n = va_json_count(list);
-    double limit = widest(list, metric, chance_std), bottom = TOP + ROW * (double)n;
-    open_svg(svg, bottom + AXIS, "cosines with the chance band");
-    double band = 1.96 * chance_std, x0 = x_of(fmax(-band, -limit), limit);
-    va_strbuf_printf(svg,
-                     "<rect x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%.1f\" "
-                     "fill=\"#dde4f0\"/>\n",
-                     x0, TOP, x_of(fmin(band, limit), limit) - x0, bottom - TOP);
-    va_strbuf_printf(svg, "<path d=\"M%.1f %dV%.1f\" stroke=\"#99a\"/>\n", x_of(0, limit), TOP,
-                     bottom);
-    int64_t i = 0;
-    for (const va_json *r = va_json_first(list); r; r = va_json_next(r), i++) {
-        double y = TOP + ROW * ((double)i + 0.5);
-        const va_json *m = va_report_metric(r, metric);
-        text_at(svg, LEFT - 10, y + 4, "end", va_report_text(r, "concept"));
-        if (m)
-            va_strbuf_printf(svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"#b0413e\"/>\n",
-                             x_of(va_report_number(m, "cosine"), limit), y);
-    }
-    axis(svg, bottom, limit);
-    va_strbuf_puts(svg, "</svg>\n");
+// -- legends -----------------------------------------------------------------------------------
+
+const char *va_svg_null_style(const char *name) {
+    static const char *const styles[VA_CHART_NULLS][2] = {
+        {"analytic", "n1"}, {"random", "n2"}, {"covariance", "n3"}, {"permutation", "n4"}};
+    for (int i = 0; i < VA_CHART_NULLS; i++)
+        if (strcmp(styles[i][0], name) == 0)
+            return styles[i][1];
+    return styles[0][1];
 }
 
-void va_report_histogram(va_strbuf *svg, const va_json *histogram) {
-    enum { HEIGHT = 120 };
-    const va_json *counts = va_json_get(histogram, "counts");
-    int64_t n = va_json_count(counts), i = 0;
-    double most = 1, count = 0;
-    for (const va_json *c = va_json_first(counts); c; c = va_json_next(c))
-        if (va_json_as_double(c, &count))
-            most = fmax(most, count);
-    open_svg(svg, TOP + HEIGHT + AXIS, "histogram of the cosines");
-    for (const va_json *c = va_json_first(counts); c; c = va_json_next(c), i++) {
-        double a = x_of(2 * (double)i / (double)n - 1, 1);
-        double b = x_of(2 * (double)(i + 1) / (double)n - 1, 1);
-        count = 0;
-        va_json_as_double(c, &count);
-        double h = HEIGHT * count / most;
-        if (count > 0)
-            va_strbuf_printf(svg,
-                             "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
-                             "fill=\"#5b7db1\"/>\n",
-                             a + 0.5, TOP + HEIGHT - h, b - a - 1, h);
+enum { MARK = 26, GAP = 18, LINE = 20 };
+
+// Where the next item's mark begins; goes to the next line when its text would not fit.
+static double next_item(va_legend *l, const char *text) {
+    const double width = MARK + va_svg_width(text) + GAP;
+    if (l->x + width > l->right + GAP && l->x > l->left) {
+        l->x = l->left;
+        l->y += LINE;
     }
-    char number[32];
-    snprintf(number, sizeof number, "%.0f", most);
-    text_at(svg, LEFT - 10, TOP + 10, "end", number);
-    axis(svg, TOP + HEIGHT, 1);
-    va_strbuf_puts(svg, "</svg>\n");
+    const double x = l->x;
+    va_svg_text(l->svg, "", x + MARK, l->y + 4, "start", text);
+    l->x += width;
+    return x;
+}
+
+void va_legend_null(va_legend *l, const char *name) {
+    char text[128];
+    snprintf(text, sizeof text, "chance, %.100s", name);
+    const double x = next_item(l, text);
+    va_svg_rect(l->svg, va_svg_null_style(name), x, l->y - 4, 20, 7);
+}
+
+void va_legend_dot(va_legend *l, const char *style, const char *text) {
+    const double x = next_item(l, text);
+    va_svg_circle(l->svg, style, x + 12, l->y, 4.5);
+}
+
+void va_legend_bar(va_legend *l, const char *text) {
+    const double x = next_item(l, text);
+    va_svg_bar(l->svg, x, x + 20, l->y);
+}
+
+void va_legend_end(va_legend *l) {
+    l->y += LINE;
+    l->x = l->left;
 }

@@ -3,7 +3,9 @@
 #include "svd_priv.h"
 
 #include <lapacke.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool fits_lapack(int64_t a, int64_t b) {
     const int64_t limit = sizeof(lapack_int) == 8 ? INT64_MAX : INT32_MAX;
@@ -57,5 +59,38 @@ va_status va_svd_lapack(va_ctx *ctx, double *M, int64_t rows, int64_t cols, doub
             U[j * rows + i] = Ut[i * r + j];
 done:
     free(Ut);
+    return st;
+}
+
+va_status va_svd_host_frame(va_ctx *ctx, const double *A, int64_t m, int64_t n, int64_t k,
+                            double *V, double *sigma) {
+    va_status st = VA_OK;
+    const int64_t r = VA_MIN(m, n);
+    double *M = NULL, *U = NULL, *S = NULL, *all = NULL;
+    if (k < 1 || k > r || !fits_lapack(m, n))
+        return va_fail(ctx, VA_ERR_USAGE,
+                       "svd: expected 1 to %lld vectors of [%lld, %lld], got %lld", (long long)r,
+                       (long long)m, (long long)n, (long long)k);
+    VA_TRY_ALLOC(ctx, M, malloc((size_t)(m * n) * sizeof *M));
+    VA_TRY_ALLOC(ctx, U, malloc((size_t)(r * m) * sizeof *U));
+    VA_TRY_ALLOC(ctx, S, malloc((size_t)r * sizeof *S));
+    VA_TRY_ALLOC(ctx, all, malloc((size_t)(r * n) * sizeof *all));
+    for (int64_t i = 0; i < m * n; i++) {
+        if (!isfinite(A[i]))
+            VA_TRY(va_fail(ctx, VA_ERR_NUMERIC, "matrix element [%lld, %lld] is %g",
+                           (long long)(i / n), (long long)(i % n), A[i]));
+        M[i] = A[i];
+    }
+    VA_TRY(va_svd_lapack(ctx, M, m, n, U, S, all));
+    if (S[0] == 0)
+        VA_TRY(va_fail(ctx, VA_ERR_NUMERIC, "a zero matrix [%lld, %lld] has no singular vectors",
+                       (long long)m, (long long)n));
+    memcpy(V, all, (size_t)(k * n) * sizeof *V);
+    memcpy(sigma, S, (size_t)k * sizeof *sigma);
+done:
+    free(M);
+    free(U);
+    free(S);
+    free(all);
     return st;
 }

@@ -20,8 +20,8 @@ typedef struct cli_process {
     double start_s;
     int status; // exit status, or CLI_KILLED + signal
     char out[1 << 16], err[1 << 15];
-    double seconds;
-    int64_t peak_bytes; // of host memory
+    double seconds, cpu_seconds; // passed; of all its threads
+    int64_t peak_bytes;          // of host memory
 } cli_process;
 
 static inline int cli_temp_fd(void) {
@@ -67,6 +67,8 @@ static inline int cli_wait(cli_process *p) {
     int code;
     assert_int_equal(wait4(p->pid, &code, 0, &usage), p->pid);
     p->seconds = va_time_s() - p->start_s;
+    p->cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                     1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
     p->peak_bytes = (int64_t)usage.ru_maxrss * 1024; // Linux: KiB
     p->status = WIFEXITED(code) ? WEXITSTATUS(code) : CLI_KILLED + WTERMSIG(code);
     cli_read_back(p->out_fd, p->out, sizeof p->out);

@@ -134,7 +134,8 @@ static void test_experiment(void **state) {
     cli_run(&env.p, 0, "VK_ICD_FILENAMES=/none", CLI_ARGS("run", file, "--dry-run", "--json"));
     va_json *dry = parse_out();
     cli_run(&env.p, 0, NULL,
-            CLI_ARGS("run", file, "--json", "--quiet", "--out", va_test_join(out, env.dir, "out")));
+            CLI_ARGS("run", file, "--no-cache", "--json", "--quiet", "--out",
+                     va_test_join(out, env.dir, "out")));
     va_json *doc = parse_out();
     const int64_t planned = int_at(va_json_get(dry, "plan"), "device_bytes");
     const int64_t taken = int_at(doc, "device_peak_bytes");

@@ -35,7 +35,7 @@ static int setup_group(void **state) {
     cli_store(va_test_join(env.yaml, env.dir, "x.yaml"), cli_experiment,
               (int64_t)strlen(cli_experiment));
     va_test_join(env.out, env.dir, "out");
-    cli_run(&env.p, 0, NULL, CLI_ARGS("run", env.yaml, "--out", env.out));
+    cli_run(&env.p, 0, NULL, CLI_ARGS("run", env.yaml, "--no-cache", "--out", env.out));
     assert_ok(env.ctx, va_json_load(env.ctx, out_path(path, "results.json"), 0, &env.results));
     assert_ok(env.ctx,
               va_safetensors_open(env.ctx, out_path(path, "vectors.safetensors"), &env.vectors));
@@ -263,7 +263,7 @@ static void test_resolved_experiment_repeats(void **state) {
     cli_store(yaml, data, size);
     free(data);
     va_test_join(out, moved, "o");
-    cli_run(&env.p, 0, NULL, CLI_ARGS("run", yaml, "--out", out, "--json"));
+    cli_run(&env.p, 0, NULL, CLI_ARGS("run", yaml, "--no-cache", "--out", out, "--json"));
     assert_ok(env.ctx, va_json_parse(env.ctx, "stdout", env.p.out, (int64_t)strlen(env.p.out),
                                      &doc)); // refuses anything after one document
     assert_string_equal(text(doc, "out"), out);
@@ -291,7 +291,7 @@ static void test_failed_unit(void **state) {
     cli_store(va_test_join(yaml, env.dir, "bad.yaml"), bad, (int64_t)strlen(bad));
     free(bad);
     va_test_join(out, env.dir, "bad");
-    cli_run(&env.p, 1, NULL, CLI_ARGS("run", yaml, "--out", out));
+    cli_run(&env.p, 1, NULL, CLI_ARGS("run", yaml, "--no-cache", "--out", out));
     assert_non_null(strstr(env.p.err, "2 of 7 units failed"));
     va_json *results;
     assert_ok(env.ctx, va_json_load(env.ctx, va_test_join(path, out, "results.json"), 0, &results));
@@ -305,7 +305,8 @@ static void test_failed_unit(void **state) {
     assert_non_null(strstr(report, "nothing could be measured"));
     assert_non_null(strstr(report, "| far/Physical | "));
     free(report);
-    cli_run(&env.p, 1, NULL, CLI_ARGS("run", yaml, "--out", out, "--resume", "--json"));
+    cli_run(&env.p, 1, NULL,
+            CLI_ARGS("run", yaml, "--no-cache", "--out", out, "--resume", "--json"));
     assert_non_null(strstr(env.p.out, "\"reused\": 5"));
 }
 
@@ -329,16 +330,17 @@ static void test_without_device(void **state) {
     va_json *doc;
     va_test_join(out, env.dir, "none");
     cli_run(&env.p, 0, "VK_ICD_FILENAMES=/nonexistent",
-            CLI_ARGS("run", env.yaml, "--out", out, "--dry-run", "--json"));
+            CLI_ARGS("run", env.yaml, "--no-cache", "--out", out, "--dry-run", "--json"));
     assert_ok(env.ctx,
               va_json_parse(env.ctx, "stdout", env.p.out, (int64_t)strlen(env.p.out), &doc));
     assert_int_equal(number(va_json_get(doc, "plan"), "units"), 7);
     va_json_free(&doc);
     cli_run(&env.p, 4, "VK_ICD_FILENAMES=/nonexistent",
-            CLI_ARGS("run", env.yaml, "--out", out, "--quiet"));
+            CLI_ARGS("run", env.yaml, "--no-cache", "--out", out, "--quiet"));
     assert_int_equal(cli_count_lines(env.p.err), 1);
     assert_non_null(strstr(env.p.err, "VK_ICD_FILENAMES"));
-    cli_run(&env.p, 4, NULL, CLI_ARGS("run", env.yaml, "--out", out, "--device", "no such device"));
+    cli_run(&env.p, 4, NULL,
+            CLI_ARGS("run", env.yaml, "--no-cache", "--out", out, "--device", "no such device"));
     assert_int_equal(cli_count_lines(env.p.err), 1);
     assert_false(va_path_exists(out));
 }
@@ -351,8 +353,8 @@ static void test_quantised(void **state) {
     va_json *results;
     char *report;
     cli_run(&env.p, 0, NULL,
-            CLI_ARGS("run", env.yaml, "--out", va_test_join(out, env.dir, "gguf"), "--set",
-                     "model.path=" VA_FIXTURES "/gguf-models/llama-q8_0.gguf"));
+            CLI_ARGS("run", env.yaml, "--no-cache", "--out", va_test_join(out, env.dir, "gguf"),
+                     "--set", "model.path=" VA_FIXTURES "/gguf-models/llama-q8_0.gguf"));
     assert_ok(env.ctx, va_json_load(env.ctx, va_test_join(path, out, "results.json"), 0, &results));
     const va_json *model = va_json_get(va_json_get(results, "metadata"), "model");
     assert_string_equal(text(model, "family"), "llama");
@@ -373,7 +375,8 @@ static void test_bad_out(void **state) {
     const char *const outs[] = {env.yaml, under, "/proc/va-test"};
     const char *const named[] = {env.yaml, env.yaml, "/proc/va-test"}; // what stands in the way
     for (int64_t i = 0; i < VA_COUNT(outs); i++) {
-        cli_run(&env.p, 3, NULL, CLI_ARGS("run", env.yaml, "--out", outs[i], "--quiet"));
+        cli_run(&env.p, 3, NULL,
+                CLI_ARGS("run", env.yaml, "--no-cache", "--out", outs[i], "--quiet"));
         assert_int_equal(cli_count_lines(env.p.err), 1);
         assert_non_null(strstr(env.p.err, named[i]));
     }

@@ -45,7 +45,7 @@ static void write_yaml(fixture *f, const char *old, const char *new_text) {
 // The run ends with the status and n_lines on stderr, the message among them; no output folder.
 static void expect_refusal(fixture *f, const char *env, int status, int n_lines,
                            const char *message) {
-    cli_run(&f->p, status, env, CLI_ARGS("run", f->yaml, "--out", f->out));
+    cli_run(&f->p, status, env, CLI_ARGS("run", f->yaml, "--no-cache", "--out", f->out));
     if (!strstr(f->p.err, message) || cli_count_lines(f->p.err) != n_lines)
         fail_msg("expected %d lines with '%s', got: %s", n_lines, message, f->p.err);
     assert_string_equal(f->p.out, "");

@@ -25,6 +25,9 @@ static const char *prepare(void) {
         snprintf(link, sizeof link, "%s/%s", fuzz_dir(), links[i]);
         FUZZ_REQUIRE(symlink(target, link) == 0);
     }
+    static const char words[] = "{\"name\": \"Dog\", \"positives\": [\"a\", \"b\", \"c\", \"d\"], "
+                                "\"hard_negatives\": [\"e\", \"f\", \"g\", \"h\"]}\n";
+    fuzz_write("words.jsonl", words, sizeof words - 1);
     snprintf(path, sizeof path, "%s/fuzz.yaml", fuzz_dir());
     return path;
 }
@@ -39,28 +42,43 @@ static void check_diagnostics(const va_experiment *e) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static void check_plan(const va_experiment *e) {
+    const va_diagnostic *list;
+    const va_plan_summary plan = va_experiment_plan(e);
+    va_strbuf text = {0};
+    FUZZ_REQUIRE(va_experiment_diagnostics(e, &list) == 0);
+    FUZZ_REQUIRE(plan.n_units > 0 && plan.n_results >= 0); // agreement has no results of its own
+    FUZZ_REQUIRE(plan.flop >= 0);                          // files cost nothing
+    FUZZ_REQUIRE(plan.weight_bytes > 0 && plan.device_bytes >= plan.weight_bytes);
+    va_experiment_plan_text(e, &text);
+    FUZZ_REQUIRE(text.len > 0);
+    va_strbuf_free(&text);
+}
+
+// Loads one variant; the number of all.
+static int64_t load(const char *path, int64_t variant) {
     va_ctx *ctx = fuzz_ctx();
     va_experiment *e = NULL;
-    const va_experiment_params params = {.path = prepare()};
-    const va_diagnostic *list;
-    fuzz_write("fuzz.yaml", data, size);
+    const va_experiment_params params = {.path = path, .variant = variant};
     va_status st = va_experiment_load(ctx, &params, &e);
     FUZZ_REQUIRE(e);
     check_diagnostics(e);
-    if (st == VA_OK) {
-        va_plan_summary plan = va_experiment_plan(e);
-        va_strbuf text = {0};
-        FUZZ_REQUIRE(va_experiment_diagnostics(e, &list) == 0);
-        FUZZ_REQUIRE(plan.n_units > 0 && plan.n_results > 0 && plan.flop > 0);
-        FUZZ_REQUIRE(plan.weight_bytes > 0 && plan.device_bytes >= plan.weight_bytes);
-        va_experiment_plan_text(e, &text);
-        FUZZ_REQUIRE(text.len > 0);
-        va_strbuf_free(&text);
-    } else { // the file's mistake, or that of a file it names
+    const int64_t n = va_experiment_variant_count(e);
+    FUZZ_REQUIRE(n >= 1 && n > variant && va_experiment_variant_name(e));
+    if (st == VA_OK)
+        check_plan(e);
+    else // the file's mistake, or that of a file it names
         FUZZ_REFUSED(ctx, st, VA_ERR_SPEC, VA_ERR_FILE, VA_ERR_FORMAT, VA_ERR_SHAPE,
                      VA_ERR_UNSUPPORTED, VA_ERR_USAGE);
-    }
     va_experiment_free(&e);
+    return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    const char *path = prepare();
+    fuzz_write("fuzz.yaml", data, size);
+    const int64_t n = load(path, 0);
+    if (n > 1) // of a matrix: the last too
+        load(path, n - 1);
     return 0;
 }

@@ -519,7 +519,7 @@ static void refuses_what_cannot_be_trained(void **state) {
     assert_error(f->ctx, VA_ERR_SHAPE, "classifier 1: expected labels of both",
                  TRAIN(N, labels, 2, &params));
     labels[2] = 0.5f;
-    assert_error(f->ctx, VA_ERR_SHAPE, "got 0.5 at row 2", TRAIN(N, labels, 1, &params));
+    assert_error(f->ctx, VA_ERR_SHAPE, "got 0.5 at place 2", TRAIN(N, labels, 1, &params));
     labels[2] = 0;
     wrong = params, wrong.dropout = 1;
     assert_error(f->ctx, VA_ERR_USAGE, "dropout < 1", TRAIN(N, labels, 1, &wrong));

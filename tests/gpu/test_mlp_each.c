@@ -233,17 +233,17 @@ static void refuses_problems_that_cannot_be_trained(void **state) {
     assert_error(f->ctx, VA_ERR_SHAPE, "at least one row, column and problem", TRAIN(0, P));
     assert_error(f->ctx, VA_ERR_MEMORY, "more than this device binds", TRAIN(INT64_MAX / 8, P));
     problems[1].n = 0;
-    assert_error(f->ctx, VA_ERR_SHAPE, "classifier 1: expected at least one row, got 0",
+    assert_error(f->ctx, VA_ERR_SHAPE, "classifier 1: expected at least two rows, got 0",
                  TRAIN(N_X, P));
     problems[1] = good;
     rows[1] = 5;
-    assert_error(f->ctx, VA_ERR_SHAPE, "classifier 0: expected rows from 0 to 4, got 5 at entry 1",
+    assert_error(f->ctx, VA_ERR_SHAPE, "classifier 0: expected rows of 0 to 4, got 5 at place 1",
                  TRAIN(N_X, P));
     rows[1] = -1;
-    assert_error(f->ctx, VA_ERR_SHAPE, "got -1 at entry 1", TRAIN(N_X, P));
+    assert_error(f->ctx, VA_ERR_SHAPE, "got -1 at place 1", TRAIN(N_X, P));
     rows[1] = 4;
     labels[2] = NAN;
-    assert_error(f->ctx, VA_ERR_SHAPE, "labels of 0 or 1, got nan at row 2", TRAIN(N_X, P));
+    assert_error(f->ctx, VA_ERR_SHAPE, "labels of 0 or 1, got nan at place 2", TRAIN(N_X, P));
     labels[1] = labels[2] = 0;
     assert_error(f->ctx, VA_ERR_SHAPE, "both classes, got 3 times 0", TRAIN(N_X, P));
     labels[1] = 1;

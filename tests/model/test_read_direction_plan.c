@@ -279,13 +279,8 @@ static void test_not_converged(void **state) {
 
 static void test_names(void **state) {
     (void)state;
-    va_map_reduce r;
-    for (int i = 0; i < VA_REDUCE_COUNT; i++) {
-        assert_true(va_map_reduce_parse(va_map_reduce_name((va_map_reduce)i), &r));
-        assert_int_equal(r, i);
-        assert_true(strlen(va_map_reduce_orientation(r)) > 10);
-    }
-    assert_false(va_map_reduce_parse("middle", &r));
+    for (int i = 0; i < VA_REDUCE_COUNT; i++)
+        assert_true(strlen(va_map_reduce_orientation((va_map_reduce)i)) > 10);
     assert_true(va_map_reduce_at_from(VA_REDUCE_RIGHT) && !va_map_reduce_at_from(VA_REDUCE_LEFT));
     assert_true(va_map_reduce_at_from(VA_REDUCE_GRADIENT) && !va_map_reduce_at_from(VA_REDUCE_JX));
     assert_true(va_map_reduce_is_frame(VA_REDUCE_LEFT) && !va_map_reduce_is_frame(VA_REDUCE_JX));

@@ -34,17 +34,17 @@ def data():
     return torch.from_numpy(x.astype(np.float16)), torch.from_numpy(y)
 
 
-def network():
-    """64-128-64-1."""
+def network(d):
+    """d-128-64-1."""
     nn = torch.nn
-    return nn.Sequential(nn.Linear(D, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 64),
+    return nn.Sequential(nn.Linear(d, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 64),
                          nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 1))
 
 
 def train(x, y, seed):
     """A network in evaluation mode."""
     torch.manual_seed(seed)
-    net = network()
+    net = network(x.shape[1])
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.01)
     loss_of = torch.nn.BCEWithLogitsLoss()
     for _ in range(EPOCHS):

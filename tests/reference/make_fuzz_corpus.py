@@ -415,6 +415,53 @@ def make_report():
                        {"name": "m", "status": "success", "site": "s",
                         "classifier": {"n_train": 7, "n_test": 2, "f1": 0.7, "auroc": 0.8}},
                        {"name": "x", "status": "failed", "error": "x < NaN"}]}))
+    write("report", "kinds", compact(report_kinds()))
+    write("report", "sweep", compact({
+        "name": "s", "question": "q", "variants": [
+            {"name": "mode=a", "set": {"d.mode": "a", "l": "[2]"}, "status": "success",
+             "statistics": {"by_metric": [dict(metric, kind="cosine", n_tests=1)]},
+             "expectations": [{"metric": "far", "holds": False}]},
+            {"name": "<b>", "set": {"d.mode": "b", "l": "[3]"}, "status": "failed",
+             "statistics": {"by_metric": [metric, {"name": "o", "kind": "cka", "mean": 0.5}]}}]}))
+
+
+def report_kinds():
+    null = {"std": 0.2, "low": -0.4, "high": 0.4, "p_value": 0.01, "p_adjusted": 0.02}
+    stats = {"n": 4, "mean": 0.3, "mean_abs": 0.4, "std": 0.1, "min": -0.2, "max": 0.9}
+    verdict = {"significant": ["A"], "n_significant": 1, "min_p_adjusted": 0.02}
+    interval = {"level": 0.95, "low": 0.1, "high": 0.5}
+    sigma = [{"sigma": [3, 1, 0.1]}, {"sigma": [2, 0.5]}]
+    names = [("far", "cosine"), ("o rank 1", "subspace"), ("o rank 4", "subspace"),
+             ("s", "spectrum"), ("c", "cka"), ("t", "transfer")]
+    results = [{"concept": "A", "model_layer": layer, "prompt": p, "status": "success",
+                "metrics": [{"name": n, "kind": k, "value": 0.1 * layer, "nulls": {"random": null},
+                             "differs_from_chance": layer > 2, "interval_items": interval,
+                             **({"spectra": sigma} if n == "s" else {})}
+                            for n, k in names[:1 if p == "Q" else 6]]}
+               for layer in (2, 4) for p in ("P", "Q")]
+    by_metric = [{"name": n, "kind": k, "of": ["j", "m"], "n": 2, "mean": 0.1, **verdict,
+                  "nulls": {"random": {"n_significant": 2}}} for n, k in names]
+    by_metric[0].update(stats, alpha=0.05, correction="holm", n_tests=4,
+                        by_layer=[dict(stats, model_layer=m, **verdict) for m in (2, 4)],
+                        by_concept=[dict(stats, concept="A", model_layer=m, same_sign=1,
+                                         interval_prompts=interval) for m in (2, 4)])
+    entry = {"concept": "A", "model_layer": 2, "n": 3, "value": 0.5, "min": 0.1, "max": 0.9,
+             "chance_std": 0.1, "p_adjusted": 0.1, "differs_from_chance": False}
+    by_metric += [{"name": "again", "kind": "agreement", "of": ["m"], "over": "seeds", "n": 1,
+                   "mean": 0.5, "n_significant": 0, "n_tests": 1, "entries": [entry]},
+                  {"name": "order", "kind": "spearman", "of": ["far", "t"], "n": 1, "mean": -0.5,
+                   "entries": [{"model_layer": 2, "error": "equal"}]}]
+    return {"metadata": {"name": "n", "model": {}, "device": {},
+                         "concepts": [{"name": "A", "positives": 5}]},
+            "results": results, "statistics": {"by_metric": by_metric},
+            "expectations": [{"metric": "far", "statistic": "mean", "min": 0, "got": 1,
+                              "holds": True}],
+            "directions": [
+                {"name": "j", "kind": "jacobian", "map_time": 1, "sigma": [2], "n_prompts": 3,
+                 "converged": False},
+                {"name": "l", "classifier": {"f1": 0.1, "f1_all_positive": 0.5}, "iterations": 3,
+                 "converged": False},
+                {"name": "f", "path": "p", "norm": 1}]}
 
 
 # -- config ----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ static int by_text(const void *a, const void *b) {
 }
 
 static const char *joined_sorted(const va_strings *s) {
-    va_strings sorted = {VA_NEW_ARRAY(arena, const char *, s->n), s->n};
+    va_strings sorted = {.item = VA_NEW_ARRAY(arena, const char *, s->n), .n = s->n};
     memcpy(sorted.item, s->item, (size_t)s->n * sizeof *s->item);
     qsort(sorted.item, (size_t)s->n, sizeof *s->item, by_text);
     return joined(&sorted);

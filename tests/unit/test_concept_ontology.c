@@ -94,6 +94,22 @@ static void test_shipped(void **state) {
         assert_true(va_ontology_defined(o, i));
 }
 
+// A folder's files one by one, and none twice.
+static void test_files(void **state) {
+    (void)state;
+    const char *folder = VA_SOURCE_DIR "/experiments/concepts/ontology";
+    const char *const paths[] = {va_arena_printf(arena, "%s/layer1.json", folder), folder};
+    va_ontology *o;
+    assert_ok(ctx, va_ontology_read(ctx, arena, paths, 2, &o));
+    const va_strings files = va_ontology_files(o);
+    assert_int_equal(files.n, 4);
+    assert_string_equal(files.item[0], paths[0]);
+    for (int64_t i = 1; i < files.n; i++) { // layer0, layer2, layer3
+        const char *path = va_arena_printf(arena, "%s/layer%d.json", folder, i == 1 ? 0 : (int)i);
+        assert_string_equal(files.item[i], path);
+    }
+}
+
 // Entity's negatives name nothing: function words are hard, pseudo-words random.
 static void test_entity(void **state) {
     (void)state;
@@ -227,7 +243,7 @@ static void test_large(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(test_shipped),    TEST(test_entity), TEST(test_mistakes),
+        TEST(test_shipped),    TEST(test_files),  TEST(test_entity), TEST(test_mistakes),
         TEST(test_duplicates), TEST(test_absent), TEST(test_large),
     };
     return cmocka_run_group_tests_name("concept ontology", tests, NULL, NULL);

@@ -1,10 +1,7 @@
 // test_experiment.c: experiment files: what is accepted, what is refused where and how; the plan.
 // libs: va_experiment
 // SPDX-License-Identifier: Apache-2.0
-#include "test_support.h"
-
-#include "vkalign/experiment.h"
-#include "vkalign/io.h"
+#include "experiment_case.h"
 
 // A valid experiment on a fixture's model; cases below replace one piece of it.
 static const char valid[] =
@@ -28,12 +25,6 @@ static const char valid[] =
     "  - {name: matched, of: [jac, near]}\n"                                // 18
     "seed: 3\n";                                                            // 19
 
-typedef struct case_row {
-    const char *old, *new; // replacement in the valid text
-    int line;              // of the expected diagnostic
-    const char *message;   // part of it
-} case_row;
-
 static const case_row cases[] = {
     {"version: 1", "version: 2", 1, "version: expected a number from 1 to 1, got 2"},
     {"version: 1\n", "", 1, "version: missing"},
@@ -48,7 +39,9 @@ static const case_row cases[] = {
     {"positives: [a, b, c, d]", "positive: [a, b, c, d]", 5, "concepts[0].positives: missing"},
     {"positives: [a, b, c, d]", "positives: [a, b, c, e]", 5, "'e' is both positive and negative"},
     {"[g, h]", "[g]", 5, "expected at least 4 negatives for a classifier, got 3"},
-    {"[g, h]", "[g, [h]]", 9, "concepts[0].random_negatives[1]: expected a string"},
+    {"[g, h]", "[g, []]", 9, "concepts[0].random_negatives[1]: expected a string, or a list"},
+    {"[g, h]", "[g, [h, [i]]]", 9, "concepts[0].random_negatives[1]: expected a string that"},
+    {"[g, h]", "[[g, h]]", 5, "expected at least 4 negatives for a classifier, got 3"},
     {"of {concept} means", "of dogs means", 10, "prompts[0]: expected {concept} in the text"},
     {"\"{item} is\"", "\"it is\"", 11, "templates[0]: expected {item} in the text"},
     {"kind: jacobian", "kind: jacobain", 13, "directions.jac.kind: expected one of jacobian, mlp"},
@@ -62,59 +55,16 @@ static const case_row cases[] = {
     {"epochs: 2", "hidden: [8, 4, 2]", 15, "hidden: expected 2 widths, got 3"},
     {"[jac, far], across_sites: true", "[jac, far]", 17, "lives at"},
     {"[jac, far], across_sites: true", "[jac, gone]", 17, "there is no direction 'gone'"},
-    {"[jac, near]", "[jac, near], nulls: [analytic, analytic, covariance]", 18,
-     "nulls: expected at most 2 entries, got 3"},
+    {"[jac, near]", "[jac, near], nulls: [analytic, analytic, covariance, random, permutation]", 18,
+     "nulls: expected at most 4 entries, got 5"},
     {"name: Dog", "name: a/b", 5, "a name cannot hold '/'"},
-    {"[jac, near]", "[jac]", 18, "of: expected at least 2 entries"},
+    {"[jac, near]", "[jac]", 18, "expected two directions, got 1"},
     {"[jac, near]", "[jac, near], nulls: [bootstrap]", 18, "expected one of analytic, covariance"},
     {"[jac, near]", "[jac, near], nulls: [analytic, analytic]", 18, "stands there twice"},
-    {"[jac, near]", "[jac, jac], nulls: [covariance]", 18, "needs a direction of kind mlp"},
+    {"[jac, near]", "[jac, jac], nulls: [covariance]", 18,
+     "needs a direction that learns from items"},
     {"name: matched", "name: alignment", 18, "'alignment' stands there twice"},
 };
-
-typedef struct fixture {
-    va_ctx *ctx;
-    char dir[VA_TEST_PATH], path[VA_TEST_PATH];
-} fixture;
-
-static char *replace(const char *text, const char *old, const char *new) {
-    const char *at = strstr(text, old);
-    assert_non_null(at);
-    size_t size = strlen(text) + strlen(new) + 1;
-    char *out = malloc(size);
-    assert_non_null(out);
-    snprintf(out, size, "%.*s%s%s", (int)(at - text), text, new, at + strlen(old));
-    return out;
-}
-
-static void write_experiment(fixture *f, const char *text) {
-    char model[VA_TEST_PATH];
-    char *full = replace(text, "MODEL", va_test_fixture(model, "gemma3-bf16"));
-    assert_ok(f->ctx, va_file_write(f->ctx, f->path, full, (int64_t)strlen(full)));
-    free(full);
-}
-
-static va_status load(fixture *f, const char *const *sets, int64_t n_sets, va_experiment **e) {
-    va_experiment_params params = {.path = f->path, .sets = sets, .n_sets = n_sets};
-    return va_experiment_load(f->ctx, &params, e);
-}
-
-static int setup(void **state) {
-    fixture *f = calloc(1, sizeof *f);
-    f->ctx = va_test_ctx();
-    va_test_temp_dir(f->dir);
-    va_test_join(f->path, f->dir, "x.yaml");
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    fixture *f = *state;
-    va_test_temp_remove(f->dir);
-    va_ctx_destroy(&f->ctx);
-    free(f);
-    return 0;
-}
 
 static void test_plan(void **state) {
     fixture *f = *state;
@@ -129,17 +79,6 @@ static void test_plan(void **state) {
     assert_true(p.flop > 0 && p.weight_bytes > 0 && p.device_bytes > p.weight_bytes);
     assert_string_equal(va_experiment_output(e), "results");
     va_experiment_free(&e);
-}
-
-static bool has_diagnostic(const va_experiment *e, int line, const char *text) {
-    const va_diagnostic *d;
-    int64_t n = va_experiment_diagnostics(e, &d);
-    for (int64_t i = 0; i < n; i++)
-        if (d[i].line == line && strstr(d[i].message, text))
-            return true;
-    for (int64_t i = 0; i < n; i++)
-        print_message("got %d:%d: %s\n", d[i].line, d[i].col, d[i].message);
-    return false;
 }
 
 static void test_mistakes(void **state) {
@@ -218,6 +157,8 @@ static void test_files(void **state) {
     va_experiment_free(&e);
     assert_ok(f->ctx, va_file_write(f->ctx, f->path, "", 0));
     assert_error(f->ctx, VA_ERR_SPEC, "x.yaml", load(f, NULL, 0, &e));
+    assert_int_equal(va_experiment_variant_count(e), 1);
+    assert_string_equal(va_experiment_variant_name(e), "");
     va_experiment_free(&e);
     char *text = replace(valid, "MODEL", "/nonexistent/model");
     assert_ok(f->ctx, va_file_write(f->ctx, f->path, text, (int64_t)strlen(text)));

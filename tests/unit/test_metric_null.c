@@ -110,20 +110,65 @@ static void covariance_null(void **state) {
     }
     for (int64_t i = 0; i < N * D; i++)
         rows[i] += 2;
-    assert_ok(ctx, va_metric_covariance_null(ctx, rows, N, D, u, &rng, DRAWS, c));
+    va_arena *arena = va_arena_create();
+    va_metric_spread *spread;
+    assert_ok(ctx, va_metric_spread_make(ctx, arena, rows, N, D, &spread));
+    assert_ok(ctx, va_metric_spread_null(ctx, spread, u, &rng, DRAWS, c));
     for (int64_t i = 0; i < DRAWS; i++)
         assert_ok(ctx, va_metric_cosine_p(ctx, c[i], D, &p[i]));
     assert_true(ks_uniform(p, DRAWS) < KS_BOUND);
     // One line: every draw lies along it.
     for (int64_t i = 0; i < N * D; i++)
         rows[i] = (float)(i / D) * (i % D == 3 ? 1.0f : 0.0f);
-    assert_ok(ctx, va_metric_covariance_null(ctx, rows, N, D, u, &rng, 20, c));
+    assert_ok(ctx, va_metric_spread_make(ctx, arena, rows, N, D, &spread));
+    assert_ok(ctx, va_metric_spread_null(ctx, spread, u, &rng, 20, c));
     for (int64_t i = 0; i < 20; i++)
         assert_near(fabs(c[i]), 4 / sqrt(650), 1e-9); // u_3 / |u|, |u|^2 = 1 + ... + 144
     for (int64_t i = 0; i < N * D; i++)
         rows[i] = 1;
     assert_error(ctx, VA_ERR_NUMERIC, "do not differ",
-                 va_metric_covariance_null(ctx, rows, N, D, u, &rng, 20, c));
+                 va_metric_spread_make(ctx, arena, rows, N, D, &spread));
+    va_arena_destroy(&arena);
+    va_ctx_destroy(&ctx);
+}
+
+// More columns than rows, spread unevenly: the draws' second moments are those of
+// r = sum z_i (x_i - mean) drawn plainly.
+static void covariance_null_of_wide_rows(void **state) {
+    (void)state;
+    enum { D = 40, N = 7, DRAWS = 20000 };
+    va_ctx *ctx = va_test_ctx();
+    va_arena *arena = va_arena_create();
+    va_metric_spread *spread;
+    va_rng rng = va_rng_make(4, 2), plain = va_rng_make(5, 3);
+    float rows[N * D], u[D];
+    static double c[DRAWS];
+    double mean[D] = {0}, got = 0, want = 0;
+    for (int64_t i = 0; i < N * D; i++) {
+        rows[i] = (float)(va_rng_normal(&plain) * (i % D < 3 ? 9 : 1) + 4);
+        mean[i % D] += rows[i] / N;
+    }
+    for (int64_t j = 0; j < D; j++)
+        u[j] = (float)va_rng_normal(&plain);
+    assert_ok(ctx, va_metric_spread_make(ctx, arena, rows, N, D, &spread));
+    assert_ok(ctx, va_metric_spread_null(ctx, spread, u, &rng, DRAWS, c));
+    for (int64_t k = 0; k < DRAWS; k++) {
+        double dot = 0, square = 0, norm = 0, z[N];
+        for (int64_t i = 0; i < N; i++)
+            z[i] = va_rng_normal(&plain);
+        for (int64_t j = 0; j < D; j++) {
+            double r = 0;
+            for (int64_t i = 0; i < N; i++)
+                r += z[i] * (rows[i * D + j] - mean[j]);
+            dot += r * u[j];
+            square += r * r;
+            norm += (double)u[j] * u[j];
+        }
+        want += dot * dot / square / norm / DRAWS;
+        got += c[k] * c[k] / DRAWS;
+    }
+    assert_true(fabs(got / want - 1) < 0.05); // deviation of each about .01
+    va_arena_destroy(&arena);
     va_ctx_destroy(&ctx);
 }
 
@@ -133,6 +178,7 @@ int main(void) {
         cmocka_unit_test(planted_direction_is_found),
         cmocka_unit_test(published_mean_is_within_chance),
         cmocka_unit_test(covariance_null),
+        cmocka_unit_test(covariance_null_of_wide_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
