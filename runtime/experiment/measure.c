@@ -70,7 +70,9 @@ va_status va_measure_null_failed(va_measure *m, const char *name, va_status st) 
     va_json_add_string(null, "error", va_error_message(m->run->ctx));
     va_log(m->run->ctx, VA_LOG_WARN, "%s: %s: %s", m->metric->name, name,
            va_error_message(m->run->ctx));
-    m->n_failed++;
+    if (!m->error)
+        m->error = va_arena_printf(m->run->arena, "no chance level %s: %s", name,
+                                   va_error_message(m->run->ctx));
     return VA_OK;
 }
 
@@ -186,9 +188,8 @@ va_status va_measure_add(va_run *run, const va_metric_spec *metric, int64_t conc
     va_json_add_double(m.out, "value", m.value);
     va_json_add(list, NULL, m.out);
     m.out = NULL;
-    if (m.n_failed > 0) // the number stands, and what it is compared with does not
-        st = va_fail(run->ctx, VA_ERR_PARTIAL, "%lld of its chance levels failed",
-                     (long long)m.n_failed);
+    if (m.error) // the number stands, and what it is compared with does not
+        st = va_fail(run->ctx, VA_ERR_PARTIAL, "%s", m.error);
 done:
     va_json_free(&m.out);
     va_arena_destroy(&m.arena);

@@ -28,7 +28,7 @@ struct va_measure {
     int64_t rank; // vectors of each frame that are looked at
     va_json *out; // the metric's object in the results
     double value;
-    int64_t n_failed; // nulls
+    const char *error; // of the first null that failed; NULL: none did
 };
 
 // Appends the metric's object to the list. VA_ERR_PARTIAL when a direction is missing.

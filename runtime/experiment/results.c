@@ -55,7 +55,7 @@ static va_status add_metrics(va_run *run, va_json *result, int64_t c, int64_t la
         const va_status one = va_measure_add(run, &s->metrics[m], c, layer, prompt, list);
         if (va_run_is_fatal(one))
             VA_TRY(one);
-        if (one == VA_OK && m == 0)
+        if (m == 0 && va_json_first(list)) // also where only a chance level failed
             add_published(run, result, c, layer, prompt, va_json_first(list));
         if (one != VA_OK && !*error)
             *error = va_arena_printf(run->e->arena, "%s: %s", s->metrics[m].name,

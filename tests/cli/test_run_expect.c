@@ -1,4 +1,5 @@
-// run --check: bounds that the results keep or do not, and those that they cannot.
+// run --check: bounds that the results keep or do not, and those that they cannot; results that
+// could not be measured in full.
 // SPDX-License-Identifier: Apache-2.0
 #include "run_check.h"
 
@@ -111,11 +112,40 @@ static void test_not_measured(void **state) {
     close_outcome(&o);
 }
 
+// At the first token all texts are alike, so that nothing can be drawn as they are spread: the
+// number stands, the level says why it is missing, nothing differs from chance, and the status
+// is 1.
+static void test_failed_null(void **state) {
+    (void)state;
+    const char *out = path_of(env.dir, "no-spread");
+    cli_run(&env.p, 1, NULL,
+            CLI_ARGS("run", write_text("n.yaml", cli_experiment), "--out", out, "--set",
+                     "directions.near.site=norm:{layer}@0", "--set",
+                     "metrics=[{name: m, of: [jac, near], across_sites: true, nulls: [analytic, "
+                     "covariance]}]"));
+    expect_text(env.p.err, "2 results could not be measured in full");
+    assert_true(va_path_exists(path_of(out, "units"))); // not thrown away
+    outcome o;
+    open_outcome(&o, out);
+    for (int i = 0; i < 2; i++) {
+        const va_json *r = item(va_json_get(o.results, "results"), i);
+        const va_json *m = item(va_json_get(r, "metrics"), 0);
+        const va_json *nulls = va_json_get(m, "nulls");
+        assert_string_equal(text(r, "status"), "failed");
+        expect_text(text(r, "error"), "m: no chance level covariance: the rows do not differ");
+        expect_text(text(va_json_get(nulls, "covariance"), "error"), "the rows do not differ");
+        assert_true(number(va_json_get(nulls, "analytic"), "p_value") <= 1);
+        assert_true(number(m, "value") == number(r, "alignment"));
+        assert_true(number(m, "p_adjusted") == 1 && !truth(m, "differs_from_chance"));
+    }
+    close_outcome(&o);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_hold),     cmocka_unit_test(test_one_does_not),
         cmocka_unit_test(test_sweep),        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_not_measured),
+        cmocka_unit_test(test_not_measured), cmocka_unit_test(test_failed_null),
     };
     return cmocka_run_group_tests(tests, run_setup, run_teardown);
 }
