@@ -1,8 +1,6 @@
 // aggregate.c: metrics over several results: how well a direction agrees with itself, and whether
 // two metrics rank the concepts alike.
 // SPDX-License-Identifier: Apache-2.0
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "measure.h"
@@ -97,11 +95,6 @@ done:
     return st;
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static va_status add_agreement(va_run *run, va_arena *arena, const va_metric_spec *m,
                                const place *at, int64_t n, va_json *list) {
     va_status st = VA_OK;
@@ -126,10 +119,8 @@ static va_status add_agreement(va_run *run, va_arena *arena, const va_metric_spe
     VA_TRY_ALLOC(run->ctx, draws, VA_NEW_ARRAY(arena, double, n_draws));
     VA_TRY(va_metric_agreement_null(run->ctx, rows.n, rows.d, &rng, n_draws, draws, NULL));
     VA_TRY(va_metric_tail_p(run->ctx, VA_METRIC_TAIL_ABS, out.mean, draws, n_draws, &p));
-    qsort(draws, (size_t)n_draws, sizeof *draws, by_value);
-    const int64_t cut = (int64_t)floor(run->e->spec.chance.alpha / 2 * (double)(n_draws - 1));
-    va_json_add_double(o, "chance_low", draws[cut]);
-    va_json_add_double(o, "chance_high", draws[n_draws - 1 - cut]);
+    va_record_range(o, (const char *const[]){"chance_low", "chance_high"}, VA_METRIC_TAIL_ABS,
+                    run->e->spec.chance.alpha, 0, draws, n_draws);
     va_json_add_double(o, "chance_std", out.chance_std);
     va_json_add_double(o, "chance_mean_abs", out.chance_abs);
     va_json_add_double(o, "p_value", p);

@@ -107,13 +107,7 @@ static va_status add_interval(va_run *run, const group *g, const va_metric_spec 
                                                .user = g->value};
     va_metric_interval out;
     VA_TRY(va_metric_bootstrap(run->ctx, &params, &rng, NULL, &out));
-    va_json *i = va_json_add_object(o, "interval_prompts");
-    va_json_add_double(i, "level", chance->level);
-    va_json_add_string(i, "method", va_metric_interval_name(params.kind));
-    va_json_add_double(i, "low", out.low);
-    va_json_add_double(i, "high", out.high);
-    va_json_add_double(i, "std_error", out.std_error);
-    va_json_add_int(i, "n_resamples", chance->resamples);
+    va_record_interval(o, "interval_prompts", &out, chance->level, chance->resamples);
 done:
     return st;
 }

@@ -23,11 +23,6 @@ va_json *va_measure_null(va_measure *m, const char *name) {
     return va_json_add_object(nulls, name);
 }
 
-static int by_value(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 va_status va_measure_draws(va_measure *m, va_json *null, va_metric_tail tail, double centre,
                            double *draws, int64_t n, int64_t n_failed) {
     // A draw may be the data again (few items have few permutations); it then differs by the
@@ -45,15 +40,10 @@ va_status va_measure_draws(va_measure *m, va_json *null, va_metric_tail tail, do
     VA_TRY(va_metric_tail_p(m->run->ctx, tail, out, draws, n, &p));
     // A draw that failed may have gone as far as any: it counts against the result.
     p = (p * (double)(n + 1) + (double)n_failed) / (double)(n + 1 + n_failed);
-    qsort(draws, (size_t)n, sizeof *draws, by_value);
-    // The range that chance leaves with probability alpha: on both sides, or above.
-    const bool above = tail == VA_METRIC_TAIL_GREATER;
-    const double alpha = m->run->e->spec.chance.alpha / (above ? 1 : 2);
-    const int64_t cut = (int64_t)floor(alpha * (double)(n - 1));
     va_json_add_double(null, "mean", s.mean);
     va_json_add_double(null, "std", s.std);
-    va_json_add_double(null, "low", draws[above ? 0 : cut] + centre);
-    va_json_add_double(null, "high", draws[n - 1 - cut] + centre);
+    va_record_range(null, (const char *const[]){"low", "high"}, tail, m->run->e->spec.chance.alpha,
+                    centre, draws, n);
     va_json_add_double(null, "p_value", p);
     va_json_add_string(null, "tail", va_metric_tail_name(tail));
     va_json_add_int(null, "n_draws", n);

@@ -3,6 +3,7 @@
 #ifndef VKALIGN_MEASURE_H
 #define VKALIGN_MEASURE_H
 
+#include "record.h"
 #include "run.h"
 #include "vkalign/metric_compare.h"
 #include "vkalign/metric_resample.h"

@@ -189,13 +189,7 @@ static va_status add_interval(va_measure *m) {
                                                     .draws = draws,
                                                     .n_draws = n_draws},
                                  &out));
-    va_json *o = va_json_add_object(m->out, "interval_items");
-    va_json_add_double(o, "level", m->run->e->spec.chance.level);
-    va_json_add_string(o, "method", va_metric_interval_name(VA_METRIC_PERCENTILE));
-    va_json_add_double(o, "low", out.low);
-    va_json_add_double(o, "high", out.high);
-    va_json_add_double(o, "std_error", out.std_error);
-    va_json_add_int(o, "n_resamples", n_draws);
+    va_record_interval(m->out, "interval_items", &out, m->run->e->spec.chance.level, n_draws);
 done:
     return st;
 }

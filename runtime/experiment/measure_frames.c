@@ -15,12 +15,6 @@ done:
     return st;
 }
 
-static void add_list(va_json *o, const char *key, const double *x, int64_t n) {
-    va_json *list = va_json_add_array(o, key);
-    for (int64_t i = 0; i < n; i++)
-        va_json_add_double(list, NULL, x[i]);
-}
-
 // Of the first m->rank vectors of both frames.
 va_status va_measure_subspace(va_measure *m) {
     va_status st = VA_OK;
@@ -33,8 +27,8 @@ va_status va_measure_subspace(va_measure *m) {
     m->value = va_metric_overlap(cosines, m->rank);
     va_json_add_int(m->out, "rank", m->rank);
     va_json_add_double(m->out, "overlap", m->value);
-    add_list(m->out, "principal_cosines", cosines, m->rank);
-    add_list(m->out, "principal_angles", angles, m->rank);
+    va_record_doubles(m->out, "principal_cosines", cosines, m->rank);
+    va_record_doubles(m->out, "principal_angles", angles, m->rank);
     VA_TRY(va_measure_chance(m));
 done:
     return st;
@@ -58,7 +52,7 @@ va_status va_measure_spectrum(va_measure *m) {
     const va_metric_spectrum *const of[2] = {&out.a, &out.b};
     for (int k = 0; k < 2; k++) {
         va_json *o = va_json_add_object(list, NULL);
-        add_list(o, "sigma", m->frame[k].sigma, n);
+        va_record_doubles(o, "sigma", m->frame[k].sigma, n);
         va_json_add_double(o, "stable_rank", of[k]->stable_rank);
         va_json_add_double(o, "entropy_rank", of[k]->entropy_rank);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fit.h"
+#include "record.h"
 
 // The prompts of the unit: one, or all of the concept's.
 static va_status take_prompts(va_run *run, va_arena *arena, const va_unit *u,
@@ -38,12 +39,6 @@ static va_status take_pulled(va_run *run, const va_unit *u, const va_direction_s
     return VA_OK;
 }
 
-static void add_doubles(va_json *o, const char *key, const double *x, int64_t n) {
-    va_json *list = va_json_add_array(o, key);
-    for (int64_t i = 0; i < n; i++)
-        va_json_add_double(list, NULL, x[i]);
-}
-
 static void add_record(va_run *run, const va_unit *u, const va_map_direction_params *params,
                        const va_map_direction *out, va_json *record) {
     const va_direction_spec *dir = &run->e->spec.directions[u->direction];
@@ -74,7 +69,7 @@ static void add_record(va_run *run, const va_unit *u, const va_map_direction_par
         va_json_add_double(record, "reconstruction_error", out->reconstruction_error);
     if (!out->sigma)
         return;
-    add_doubles(record, "residual", out->residual, out->rank);
+    va_record_doubles(record, "residual", out->residual, out->rank);
     va_json_add_bool(record, "converged", out->converged);
 }
 

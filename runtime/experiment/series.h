@@ -3,6 +3,7 @@
 #ifndef VKALIGN_SERIES_H
 #define VKALIGN_SERIES_H
 
+#include "record.h"
 #include "run.h"
 
 enum { VA_MAX_NULLS = 4 };
