@@ -24,6 +24,18 @@ typedef enum va_gpu_kind {
     VA_GPU_OTHER
 } va_gpu_kind;
 
+// A product [m, k] x [k, n] that matrix cores make, with f32 sums. Of a flexible one
+// (VK_NV_cooperative_matrix2) m, n and k are what the sizes are multiples of, and elements can be
+// reached one by one.
+typedef struct va_gpu_matrix {
+    uint32_t m, n, k;
+    bool bf16; // the operands; else f16
+    bool flexible;
+    uint32_t invocations; // of the workgroup that holds flexible matrices; 0: a subgroup holds them
+} va_gpu_matrix;
+
+enum { VA_MAX_MATRIX = 16 };
+
 typedef struct va_gpu_info {
     int index; // place in the list, what --device takes
     char name[256];
@@ -41,7 +53,10 @@ typedef struct va_gpu_info {
     uint32_t subgroup_size;
     bool has_subgroup_ballot; // subgroupBroadcast and the like in compute shaders
     bool has_timestamps;
-    bool usable; // passes the baseline; why_not says what it lacks
+    va_gpu_matrix matrix[VA_MAX_MATRIX];
+    int n_matrix;             // 0: no matrix cores, or none that the runtime can use
+    uint32_t matrix_subgroup; // subgroup size of the kernels that use them
+    bool usable;              // passes the baseline; why_not says what it lacks
     char why_not[256];
 } va_gpu_info;
 
@@ -112,7 +127,7 @@ void va_gpu_reset_peak(va_gpu *gpu);
 
 // -- kernels ---------------------------------------------------------------------------------
 
-enum { VA_MAX_BIND = 8, VA_MAX_SPEC = 8, VA_MAX_PUSH_BYTES = 128 };
+enum { VA_MAX_BIND = 8, VA_MAX_SPEC = 12, VA_MAX_PUSH_BYTES = 128 };
 
 // A compute shader with its interface; static const where it is used. Built lazily, cached by
 // shader and specialisation constants.
@@ -123,6 +138,7 @@ typedef struct va_kernel {
     uint32_t push_bytes;
     uint32_t n_spec; // specialisation constants with constant_id 0..n_spec-1
     uint32_t spec[VA_MAX_SPEC];
+    bool matrix; // runs on matrix cores: in whole subgroups of matrix_subgroup invocations
 } va_kernel;
 
 typedef struct va_dispatch {
@@ -143,6 +159,16 @@ va_status va_gpu_flush(va_gpu *gpu);
 va_status va_gpu_wait(va_gpu *gpu);
 // Is there a shader of that name in this build?
 bool va_gpu_has_shader(const char *shader);
+
+// -- facts -----------------------------------------------------------------------------------
+
+// What was found out about this device with this driver and these shaders (which kernels compute
+// right, which tiles are fast), kept on disk beside the pipeline cache. key: letters, digits and
+// "._/-". Recall is false where nothing is known.
+bool va_gpu_recall(const va_gpu *gpu, const char *key, int64_t *value);
+// On disk at once, so that a driver which crashes next finds it there; without a cache for this
+// process only.
+va_status va_gpu_remember(va_gpu *gpu, const char *key, int64_t value);
 
 // -- timing ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-// gpu_cache.c: the VkPipelineCache on disk.
+// gpu_cache.c: files about a device in the cache folder, and the VkPipelineCache among them.
 //
 // A cache only saves time: whatever is wrong with it is logged and the run goes on without. The
 // file is keyed by device, driver and shaders and carries its own checksum, as drivers are known
@@ -87,20 +87,23 @@ static void *read_cache(va_gpu *gpu, size_t *size) {
     return data;
 }
 
+char *gpu_cache_path(const va_gpu *gpu, const char *dir, const char *what, const char *extension) {
+    va_strbuf path = {0};
+    if (!gpu->no_cache && cache_folder(dir, &path))
+        va_strbuf_printf(&path, "/%s-%.8s-%016llx.%s", what, gpu->info.uuid,
+                         (unsigned long long)cache_key(gpu), extension);
+    if (path.failed)
+        va_strbuf_free(&path);
+    return path.data;
+}
+
 va_status gpu_cache_open(va_gpu *gpu, const char *dir) {
     va_status st = VA_OK;
-    va_strbuf path = {0};
     size_t size = 0;
     void *data = NULL;
-    if (!gpu->no_cache && cache_folder(dir, &path)) {
-        va_strbuf_printf(&path, "/pipelines-%.8s-%016llx.bin", gpu->info.uuid,
-                         (unsigned long long)cache_key(gpu));
-        gpu->cache_path = path.failed ? NULL : path.data;
-    }
+    gpu->cache_path = gpu_cache_path(gpu, dir, "pipelines", "bin");
     if (gpu->cache_path)
         data = read_cache(gpu, &size);
-    else
-        va_strbuf_free(&path);
     VkPipelineCacheCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
         .initialDataSize = size,
@@ -129,27 +132,23 @@ static void make_folders(char *path) {
     }
 }
 
-// Writes to a name of our own and renames, so that readers see a whole file or none.
-static void write_cache(va_gpu *gpu, const void *data, size_t size) {
+void gpu_cache_write(va_gpu *gpu, const char *path, const void *head, size_t head_size,
+                     const void *data, size_t size) {
     va_strbuf temp = {0};
-    cache_header header = {
-        .key = cache_key(gpu), .size_bytes = size, .hash = hash_bytes(hash_seed, data, size)};
-    memcpy(header.magic, magic, sizeof magic);
-    va_strbuf_printf(&temp, "%s.%ld.tmp", gpu->cache_path, (long)getpid());
+    va_strbuf_printf(&temp, "%s.%ld.tmp", path, (long)getpid());
     if (temp.failed) {
         va_strbuf_free(&temp);
         return;
     }
     make_folders(temp.data);
     FILE *f = fopen(temp.data, "wb");
-    bool ok = f && fwrite(&header, sizeof header, 1, f) == 1 && fwrite(data, 1, size, f) == size;
+    bool ok = f && fwrite(head, 1, head_size, f) == head_size && fwrite(data, 1, size, f) == size;
     if (f && fclose(f))
         ok = false;
     if (ok)
-        ok = rename(temp.data, gpu->cache_path) == 0;
+        ok = rename(temp.data, path) == 0;
     if (!ok)
-        va_log(gpu->ctx, VA_LOG_DEBUG, "pipeline cache %s cannot be written: %s", gpu->cache_path,
-               strerror(errno));
+        va_log(gpu->ctx, VA_LOG_DEBUG, "%s cannot be written: %s", path, strerror(errno));
     if (!ok && f)
         remove(temp.data);
     va_strbuf_free(&temp);
@@ -161,8 +160,12 @@ static void save(va_gpu *gpu) {
         size > MAX_CACHE_BYTES)
         return;
     void *data = malloc(size);
-    if (data && vkGetPipelineCacheData(gpu->device, gpu->cache, &size, data) == VK_SUCCESS)
-        write_cache(gpu, data, size);
+    if (data && vkGetPipelineCacheData(gpu->device, gpu->cache, &size, data) == VK_SUCCESS) {
+        cache_header header = {
+            .key = cache_key(gpu), .size_bytes = size, .hash = hash_bytes(hash_seed, data, size)};
+        memcpy(header.magic, magic, sizeof magic);
+        gpu_cache_write(gpu, gpu->cache_path, &header, sizeof header, data, size);
+    }
     free(data);
 }
 

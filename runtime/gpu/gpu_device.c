@@ -13,13 +13,8 @@ static bool env_is_set(const char *name) {
 
 static va_status create_device(va_gpu *gpu) {
     va_status st = VA_OK;
-    const char *extensions[1];
-    uint32_t n = 0;
-    // MoltenVK must be told that we know it is no full Vulkan.
-    if (gpu_device_extension(gpu->physical, "VK_KHR_portability_subset"))
-        extensions[n++] = "VK_KHR_portability_subset";
-    // Accesses past a binding then read zeros and write nothing, on every device alike.
-    VkPhysicalDeviceFeatures features = {.robustBufferAccess = VK_TRUE};
+    gpu_features features;
+    gpu_features_init(&features, gpu->physical);
     float priority = 0.5f;
     VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -29,11 +24,11 @@ static va_status create_device(va_gpu *gpu) {
     };
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &features.all,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = n,
-        .ppEnabledExtensionNames = extensions,
-        .pEnabledFeatures = &features,
+        .enabledExtensionCount = features.n_extensions,
+        .ppEnabledExtensionNames = features.extensions,
     };
     VK_TRY(gpu, vkCreateDevice(gpu->physical, &info, NULL, &gpu->device));
     VK_DO(gpu, vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue));
@@ -72,6 +67,7 @@ static va_status open_device(va_gpu *gpu, const va_gpu_params *params) {
     VA_TRY(gpu_record_init(gpu));
     VA_TRY(gpu_pipeline_init(gpu));
     VA_TRY(gpu_cache_open(gpu, params->cache_dir));
+    VA_TRY(gpu_facts_open(gpu, params->cache_dir));
     char text[32];
     va_log(gpu->ctx, VA_LOG_DEBUG, "device %d: %s, %s, %s, %s memory", gpu->info.index,
            gpu->info.name, gpu->info.driver, va_format_bytes(text, gpu->info.memory_bytes),
@@ -122,6 +118,7 @@ void va_gpu_close(va_gpu **pgpu) {
         vkDeviceWaitIdle(gpu->device); // also after an error, so that nothing freed is in use
         free_leaked_buffers(gpu);
         gpu_cache_close(gpu);
+        gpu_facts_close(gpu);
         gpu_pipeline_free(gpu);
         gpu_record_free(gpu);
         gpu_timing_free(gpu);

@@ -34,19 +34,6 @@ static bool has_layer(const char *name) {
     return false;
 }
 
-bool gpu_device_extension(VkPhysicalDevice physical, const char *name) {
-    uint32_t n = 0;
-    if (vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL) < 0 || !n)
-        return false;
-    VkExtensionProperties *list = calloc(n, sizeof *list);
-    bool found = false;
-    if (list && vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list) >= 0)
-        for (uint32_t i = 0; i < n && !found; i++)
-            found = !strcmp(list[i].extensionName, name);
-    free(list);
-    return found;
-}
-
 static va_status no_device(va_ctx *ctx, const char *what) {
     return va_fail(ctx, VA_ERR_DEVICE,
                    "%s: install the Vulkan driver of your GPU, or Mesa's lavapipe to run on the "
@@ -98,7 +85,7 @@ va_status gpu_instance_create(va_ctx *ctx, va_gpu *debug, VkInstance *instance) 
     VkApplicationInfo app = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pApplicationName = "vkalign",
-        .apiVersion = VK_API_VERSION_1_2,
+        .apiVersion = VK_API_VERSION_1_3,
     };
     VkInstanceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
@@ -194,7 +181,7 @@ static void judge(const VkPhysicalDeviceLimits *limits, int queue_family, va_gpu
     info->usable = !info->why_not[0];
 }
 
-static void describe(VkPhysicalDevice physical, int index, va_gpu_info *info) {
+static void describe(VkInstance instance, VkPhysicalDevice physical, int index, va_gpu_info *info) {
     VkPhysicalDeviceProperties old;
     vkGetPhysicalDeviceProperties(physical, &old);
     VkPhysicalDeviceDriverProperties driver = {
@@ -243,6 +230,9 @@ static void describe(VkPhysicalDevice physical, int index, va_gpu_info *info) {
     for (int i = 0; i < (int)VK_UUID_SIZE; i++)
         snprintf(info->uuid + 2 * i, 3, "%02x", id.deviceUUID[i]);
     describe_memory(physical, info);
+    gpu_features features;
+    gpu_features_init(&features, physical);
+    gpu_features_describe(&features, instance, physical, info);
     judge(limits, family, info);
 }
 
@@ -260,7 +250,7 @@ va_status gpu_enumerate(va_ctx *ctx, VkInstance instance, va_arena *arena,
         return va_fail(ctx, VA_ERR_DEVICE, "vkEnumeratePhysicalDevices: %s",
                        gpu_result_text(result));
     for (uint32_t i = 0; i < count; i++)
-        describe((*devices)[i], (int)i, &(*list)[i]);
+        describe(instance, (*devices)[i], (int)i, &(*list)[i]);
     *n = count;
 done:
     return st;

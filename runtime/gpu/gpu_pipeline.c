@@ -93,11 +93,17 @@ static va_status build(va_gpu *gpu, const gpu_shader *shader, gpu_pipeline *p) {
     for (uint32_t i = 0; i < p->n_spec; i++)
         entries[i] = (VkSpecializationMapEntry){i, 4 * i, 4};
     VkSpecializationInfo spec = {p->n_spec, entries, 4 * p->n_spec, p->spec};
+    VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = gpu->info.matrix_subgroup,
+    };
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                .pNext = p->matrix ? &subgroup : NULL,
+                .flags = p->matrix ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = module,
                 .pName = "main",
@@ -120,6 +126,7 @@ done:
 
 static bool is_for(const gpu_pipeline *p, const va_kernel *kernel) {
     return p->n_bind == kernel->n_bind && p->n_spec == kernel->n_spec &&
+           p->matrix == kernel->matrix &&
            !memcmp(p->spec, kernel->spec, kernel->n_spec * sizeof *p->spec);
 }
 
@@ -140,6 +147,7 @@ va_status gpu_pipeline_get(va_gpu *gpu, const va_kernel *kernel, VkPipeline *pip
     VA_TRY_ALLOC(gpu->ctx, p, calloc(1, sizeof *p));
     p->n_bind = kernel->n_bind;
     p->n_spec = kernel->n_spec;
+    p->matrix = kernel->matrix;
     memcpy(p->spec, kernel->spec, kernel->n_spec * sizeof *p->spec);
     VA_TRY(build(gpu, shader, p));
     p->next = *list;

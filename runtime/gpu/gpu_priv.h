@@ -12,6 +12,7 @@
 
 #include "vkalign/gpu.h"
 
+#include "gpu_features.h"
 #include "gpu_shader.h"
 
 enum {
@@ -59,6 +60,7 @@ struct va_buffer {
 
 typedef struct gpu_pipeline {
     uint32_t n_bind, n_spec, spec[VA_MAX_SPEC];
+    bool matrix;
     VkPipeline handle;
     struct gpu_pipeline *next; // of the same shader
 } gpu_pipeline;
@@ -96,6 +98,11 @@ typedef struct gpu_staging {
     int at;                              // current chunk
     int64_t fill_bytes;                  // used of it
 } gpu_staging;
+
+typedef struct gpu_fact {
+    char *key;
+    int64_t value;
+} gpu_fact;
 
 typedef struct gpu_functions { // of VK_EXT_debug_utils; NULL without it
     PFN_vkSetDebugUtilsObjectNameEXT set_name;
@@ -135,6 +142,9 @@ struct va_gpu {
     VkPipelineCache cache;
     char *cache_path; // NULL: none
     bool cache_dirty;
+    char *facts_path; // NULL: none
+    gpu_fact *facts;
+    int64_t n_facts;
 
     gpu_slot slots[GPU_SLOTS];
     uint64_t serial, completed; // last begun, last finished
@@ -184,7 +194,6 @@ va_status gpu_choose(va_ctx *ctx, const char *wanted, const va_gpu_info *list, i
                      int64_t *chosen);
 // The queue family to use, -1 when none computes. timestamp_bits may be NULL.
 int gpu_queue_family(VkPhysicalDevice physical, uint32_t *timestamp_bits);
-bool gpu_device_extension(VkPhysicalDevice physical, const char *name);
 
 // -- gpu_memory.c ----------------------------------------------------------------------------
 
@@ -232,8 +241,19 @@ const gpu_shader *gpu_shader_find(const char *name);
 
 // -- gpu_cache.c -----------------------------------------------------------------------------
 
+// A file of this device, driver and build in the cache folder; NULL when there is none. Free it.
+char *gpu_cache_path(const va_gpu *gpu, const char *dir, const char *what, const char *extension);
+// Writes a head and data to a name of our own and renames, so that readers see a whole file or
+// none. What fails is logged: a cache only saves time.
+void gpu_cache_write(va_gpu *gpu, const char *path, const void *head, size_t head_size,
+                     const void *data, size_t size);
 va_status gpu_cache_open(va_gpu *gpu, const char *dir);
 void gpu_cache_close(va_gpu *gpu); // saves when pipelines were built
+
+// -- gpu_facts.c -----------------------------------------------------------------------------
+
+va_status gpu_facts_open(va_gpu *gpu, const char *dir);
+void gpu_facts_close(va_gpu *gpu);
 
 // -- gpu_timing.c ----------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
-// test_gpu_device.c: listing and choosing devices, no device at all, the pipeline cache, timing.
-// SPDX-License-Identifier: Apache-2.0
-// libs: va_gpu
+// test_gpu_device.c: listing and choosing devices, no device at all, the pipeline cache, facts,
+// timing. SPDX-License-Identifier: Apache-2.0 libs: va_gpu
 #include "test_gpu.h"
 
 #include <dirent.h>
@@ -191,6 +190,45 @@ static void test_cache(void **state) {
     va_test_temp_remove(root);
 }
 
+static va_gpu *open_with_facts(fixture *f, const char *dir) {
+    va_gpu *gpu;
+    assert_ok(f->ctx, va_gpu_open(f->ctx, &(va_gpu_params){.cache_dir = dir}, &gpu));
+    return gpu;
+}
+
+static void test_facts(void **state) {
+    fixture *f = *state;
+    char dir[VA_TEST_PATH], path[VA_TEST_PATH];
+    int64_t value = 7;
+    va_test_temp_dir(dir);
+    va_gpu *gpu = open_with_facts(f, dir);
+    assert_false(va_gpu_recall(gpu, "a/b", &value));
+    assert_int_equal(value, 7);
+    assert_ok(f->ctx, va_gpu_remember(gpu, "a/b", -5));
+    assert_ok(f->ctx, va_gpu_remember(gpu, "c", INT64_MAX));
+    assert_ok(f->ctx, va_gpu_remember(gpu, "a/b", 6));
+    assert_true(va_gpu_recall(gpu, "a/b", &value) && value == 6);
+    only_file(dir, path); // on disk at once
+    va_test_gpu_close(&gpu);
+    gpu = open_with_facts(f, dir);
+    assert_true(va_gpu_recall(gpu, "a/b", &value) && value == 6);
+    assert_true(va_gpu_recall(gpu, "c", &value) && value == INT64_MAX);
+    assert_false(va_gpu_recall(gpu, "a", &value));
+    va_test_gpu_close(&gpu);
+    // What is no fact ends the file, with a warning; facts before it stand.
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    fputs("no fact\nd 3\n", file);
+    fclose(file);
+    f->warnings = 0;
+    gpu = open_with_facts(f, dir);
+    assert_int_equal(f->warnings, 1);
+    assert_true(va_gpu_recall(gpu, "c", &value));
+    assert_false(va_gpu_recall(gpu, "d", &value));
+    va_test_gpu_close(&gpu);
+    va_test_temp_remove(dir);
+}
+
 // A folder that cannot be made, no HOME, and a file in the folder's place: no run fails.
 static void test_cache_without_folder(void **state) {
     fixture *f = *state;
@@ -269,6 +307,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_choice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_driver, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cache, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_facts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cache_without_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timing, setup, teardown),
     };
