@@ -54,9 +54,10 @@ typedef struct va_gpu_info {
     bool has_subgroup_ballot; // subgroupBroadcast and the like in compute shaders
     bool has_timestamps;
     va_gpu_matrix matrix[VA_MAX_MATRIX];
-    int n_matrix;             // 0: no matrix cores, or none that the runtime can use
-    uint32_t matrix_subgroup; // subgroup size of the kernels that use them
-    bool usable;              // passes the baseline; why_not says what it lacks
+    int n_matrix;               // 0: no matrix cores, or none that the runtime can use
+    uint32_t matrix_subgroup;   // subgroup size of the kernels that use them
+    bool matrix_subgroup_asked; // which they must ask for, as the device has several
+    bool usable;                // passes the baseline; why_not says what it lacks
     char why_not[256];
 } va_gpu_info;
 
@@ -127,7 +128,7 @@ void va_gpu_reset_peak(va_gpu *gpu);
 
 // -- kernels ---------------------------------------------------------------------------------
 
-enum { VA_MAX_BIND = 8, VA_MAX_SPEC = 12, VA_MAX_PUSH_BYTES = 128 };
+enum { VA_MAX_BIND = 8, VA_MAX_SPEC = 16, VA_MAX_PUSH_BYTES = 128 };
 
 // A compute shader with its interface; static const where it is used. Built lazily, cached by
 // shader and specialisation constants.
