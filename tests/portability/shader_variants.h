@@ -4,7 +4,8 @@
 // Every shader is compiled once for each line whose pattern matches its name, and with the values
 // in its own text where none does. Where the value depends on the model or the device, a line
 // stands for each that costs something of its own: weights read as they are (F32) and unpacked
-// (BF16). SPDX-License-Identifier: Apache-2.0
+// (BF16). Kernels on matrix cores take the shape of the device's matrices, by placeholders.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_SHADER_VARIANTS_H
 #define VKALIGN_SHADER_VARIANTS_H
 
@@ -56,6 +57,36 @@ static const shader_variant shader_variants[] = {
     {"probe/mlp_u*LANES", "4x1", 4, {8, 4, 1, 8}},
     {"probe/mlp_logit", "32", 1, {32}},
     {"vec/gram.*", "64", 1, {64}},
+};
+
+// Stand for what the device's va_gpu_matrix and subgroup size make of it.
+#define SPEC_M UINT32_C(0xfffffff0)
+#define SPEC_N UINT32_C(0xfffffff1)
+#define SPEC_K UINT32_C(0xfffffff2)
+#define SPEC_LOCAL UINT32_C(0xfffffff3) // n_subgroups, or the workgroup that holds the matrices
+#define SPEC_SCOPE UINT32_C(0xfffffff4)
+
+typedef struct matrix_variant {
+    shader_variant base;
+    bool flexible; // the kind of matrices that its placeholders are of
+    uint32_t n_subgroups;
+} matrix_variant;
+
+static const matrix_variant matrix_variants[] = {
+    // linear_matrix.glsl: weight, bias, aligned, factor, tile (rows, columns, inner), a subgroup's
+    // rows and columns, then the matrices
+    {{"op/linear_coopmat.*",
+      "bf16-64x64",
+      14,
+      {VA_BF16, VA_F32, 1, 0, 64, 64, 32, 32, 32, SPEC_M, SPEC_N, SPEC_K, SPEC_LOCAL, SPEC_SCOPE}},
+     false,
+     4},
+    {{"op/linear_coopmat2.*",
+      "bf16-64x64",
+      14,
+      {VA_BF16, VA_F32, 1, 0, 64, 64, 32, 32, 32, SPEC_M, SPEC_N, SPEC_K, SPEC_LOCAL, SPEC_SCOPE}},
+     true,
+     4},
 };
 
 #endif
