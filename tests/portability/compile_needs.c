@@ -69,26 +69,24 @@ bool compile_on_matrix(const gpu_shader *shader) {
     return has_capability(shader, COOPERATIVE_MATRIX);
 }
 
-const va_gpu_matrix *compile_matrix(const va_gpu_info *info, bool flexible) {
-    for (int i = 0; i < info->n_matrix; i++)
-        if (!info->matrix[i].bf16 && info->matrix[i].flexible == flexible)
-            return &info->matrix[i];
+const va_gpu_matrix *compile_matrix(const va_gpu_info *info, const matrix_variant *v) {
+    for (int i = 0; i < info->n_matrix && info->matrix_subgroup == v->subgroup; i++) {
+        const va_gpu_matrix *m = &info->matrix[i];
+        const bool whole = v->my_rows % m->m == 0 && v->my_cols % m->n == 0 && v->step % m->k == 0;
+        const bool held = !m->invocations || (v->my_rows == v->rows && v->my_cols == v->cols);
+        if (!m->bf16 && m->flexible == v->flexible && whole && held)
+            return m;
+    }
     return NULL;
 }
 
 shader_variant compile_shape(const va_gpu_info *info, const va_gpu_matrix *m,
-                             const matrix_variant *line) {
-    const uint32_t local =
-        m->invocations ? m->invocations : line->n_subgroups * info->matrix_subgroup;
-    const uint32_t scope = m->invocations ? GPU_SCOPE_WORKGROUP : GPU_SCOPE_SUBGROUP;
-    const struct {
-        uint32_t placeholder, value;
-    } values[] = {
-        {SPEC_M, m->m}, {SPEC_N, m->n}, {SPEC_K, m->k}, {SPEC_LOCAL, local}, {SPEC_SCOPE, scope}};
-    shader_variant v = line->base;
-    for (uint32_t i = 0; i < v.n_spec; i++)
-        for (int64_t k = 0; k < VA_COUNT(values); k++)
-            if (line->base.spec[i] == values[k].placeholder)
-                v.spec[i] = values[k].value;
-    return v;
+                             const matrix_variant *v) {
+    const uint32_t n_subgroups = v->rows / v->my_rows * (v->cols / v->my_cols);
+    return (shader_variant){
+        .n_spec = 14, // weight, bias, factor, aligned, tile, matrices
+        .spec = {v->weight, VA_F32, 0, 1, v->rows, v->cols, v->step, v->my_rows, v->my_cols, m->m,
+                 m->n, v->flexible ? v->step : m->k,
+                 m->invocations ? m->invocations : n_subgroups * info->matrix_subgroup,
+                 m->invocations ? GPU_SCOPE_WORKGROUP : GPU_SCOPE_SUBGROUP}};
 }

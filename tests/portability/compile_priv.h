@@ -52,10 +52,11 @@ void print_needs(const gpu_shader *shader, const char *variant, const char *what
 bool compile_lacks(const compiler *c, const gpu_shader *shader, char *text, size_t size);
 // Does it run on matrix cores: the runtime's va_kernel.matrix?
 bool compile_on_matrix(const gpu_shader *shader);
-// The device's first matrix of f16 of that kind, or NULL.
-const va_gpu_matrix *compile_matrix(const va_gpu_info *info, bool flexible);
-// The line with the shape of m for its placeholders.
+// The device's first matrix of f16 that the line's tile is whole ones of; NULL where there is none,
+// or the line is for other devices.
+const va_gpu_matrix *compile_matrix(const va_gpu_info *info, const matrix_variant *v);
+// The constants, as runtime/op has them.
 shader_variant compile_shape(const va_gpu_info *info, const va_gpu_matrix *m,
-                             const matrix_variant *line);
+                             const matrix_variant *v);
 
 #endif

@@ -156,34 +156,34 @@ static void compile(compiler *c, const gpu_shader *shader, const shader_variant 
 }
 
 // With the shape of the device's matrices in its label, as figures of two shapes do not compare.
-static void compile_matrices(compiler *c, const gpu_shader *shader, const matrix_variant *line) {
-    const va_gpu_matrix *m = compile_matrix(&c->info, line->flexible);
-    if (!m) {
-        print_needs(shader, line->base.label,
-                    line->flexible ? "flexible matrices of f16" : "matrices of f16");
-        return;
-    }
+static bool compile_matrices(compiler *c, const gpu_shader *shader, const matrix_variant *line) {
+    const va_gpu_matrix *m = compile_matrix(&c->info, line);
+    if (!m)
+        return false;
     char label[96];
     shader_variant v = compile_shape(&c->info, m, line);
-    snprintf(label, sizeof label, "%s-%ux%ux%u", line->base.label, m->m, m->n, m->k);
+    snprintf(label, sizeof label, "%s-%ux%ux%u", line->label, m->m, m->n, m->k);
     v.label = label;
     compile(c, shader, &v);
+    return true;
 }
 
 static void compile_variants(compiler *c, const gpu_shader *shader) {
     static const shader_variant plain = {.label = "-"};
-    bool any = false;
+    bool any = false, any_matrix = false, has_shape = false;
     for (int64_t i = 0; i < VA_COUNT(shader_variants); i++)
         if (!fnmatch(shader_variants[i].pattern, shader->name, 0)) {
             compile(c, shader, &shader_variants[i]);
             any = true;
         }
     for (int64_t i = 0; i < VA_COUNT(matrix_variants); i++)
-        if (!fnmatch(matrix_variants[i].base.pattern, shader->name, 0)) {
-            compile_matrices(c, shader, &matrix_variants[i]);
-            any = true;
+        if (!fnmatch(matrix_variants[i].pattern, shader->name, 0)) {
+            any_matrix = true;
+            has_shape |= compile_matrices(c, shader, &matrix_variants[i]);
         }
-    if (!any)
+    if (any_matrix && !has_shape)
+        print_needs(shader, "-", "matrices that one of its tiles is made of");
+    if (!any && !any_matrix)
         compile(c, shader, &plain);
 }
 

@@ -4,7 +4,7 @@
 // Every shader is compiled once for each line whose pattern matches its name, and with the values
 // in its own text where none does. Where the value depends on the model or the device, a line
 // stands for each that costs something of its own: weights read as they are (F32) and unpacked
-// (BF16). Kernels on matrix cores take the shape of the device's matrices, by placeholders.
+// (BF16). Those of kernels on matrix cores have a table of their own.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_SHADER_VARIANTS_H
 #define VKALIGN_SHADER_VARIANTS_H
@@ -59,34 +59,32 @@ static const shader_variant shader_variants[] = {
     {"vec/gram.*", "64", 1, {64}},
 };
 
-// Stand for what the device's va_gpu_matrix and subgroup size make of it.
-#define SPEC_M UINT32_C(0xfffffff0)
-#define SPEC_N UINT32_C(0xfffffff1)
-#define SPEC_K UINT32_C(0xfffffff2)
-#define SPEC_LOCAL UINT32_C(0xfffffff3) // n_subgroups, or the workgroup that holds the matrices
-#define SPEC_SCOPE UINT32_C(0xfffffff4)
-
+// Kernels on matrix cores (linear_matrix.glsl): tiles of the size of a workgroup's part of the
+// product, a step of the inner index and a subgroup's part, for devices whose matrices belong to
+// subgroups of that size: 32 (AMD, NVIDIA), 16 (Intel since Lunar Lake) and 8 (Intel before), whose
+// registers hold less. The shape of the matrices is the device's first that the tile is whole ones
+// of.
 typedef struct matrix_variant {
-    shader_variant base;
-    bool flexible; // the kind of matrices that its placeholders are of
-    uint32_t n_subgroups;
+    const char *pattern, *label;
+    bool flexible; // VK_NV_cooperative_matrix2
+    uint32_t subgroup;
+    va_dtype weight;
+    uint32_t rows, cols, step, my_rows, my_cols;
 } matrix_variant;
 
 static const matrix_variant matrix_variants[] = {
-    // linear_matrix.glsl: weight, bias, aligned, factor, tile (rows, columns, inner), a subgroup's
-    // rows and columns, then the matrices
-    {{"op/linear_coopmat.*",
-      "bf16-64x64",
-      14,
-      {VA_BF16, VA_F32, 1, 0, 64, 64, 32, 32, 32, SPEC_M, SPEC_N, SPEC_K, SPEC_LOCAL, SPEC_SCOPE}},
-     false,
-     4},
-    {{"op/linear_coopmat2.*",
-      "bf16-64x64",
-      14,
-      {VA_BF16, VA_F32, 1, 0, 64, 64, 32, 32, 32, SPEC_M, SPEC_N, SPEC_K, SPEC_LOCAL, SPEC_SCOPE}},
-     true,
-     4},
+    {"op/linear_coopmat.*", "bf16-32x64", false, 32, VA_BF16, 32, 64, 32, 16, 32},
+    {"op/linear_coopmat.*", "bf16-64x64", false, 32, VA_BF16, 64, 64, 32, 32, 32},
+    {"op/linear_coopmat.*", "bf16-128x64", false, 32, VA_BF16, 128, 64, 32, 32, 32},
+    {"op/linear_coopmat.*", "bf16-128x128", false, 32, VA_BF16, 128, 128, 32, 64, 32},
+    {"op/linear_coopmat.*", "f32-128x128", false, 32, VA_F32, 128, 128, 16, 64, 32},
+    {"op/linear_coopmat.*", "bf16-32x64", false, 16, VA_BF16, 32, 64, 32, 16, 32},
+    {"op/linear_coopmat.*", "bf16-64x64", false, 16, VA_BF16, 64, 64, 32, 16, 32},
+    {"op/linear_coopmat.*", "f32-64x64", false, 16, VA_F32, 64, 64, 16, 16, 32},
+    {"op/linear_coopmat.*", "bf16-32x64", false, 8, VA_BF16, 32, 64, 32, 8, 16},
+    {"op/linear_coopmat.*", "f32-32x64", false, 8, VA_F32, 32, 64, 16, 8, 16},
+    {"op/linear_coopmat2.*", "bf16-32x64", true, 32, VA_BF16, 32, 64, 32, 16, 32},
+    {"op/linear_coopmat2.*", "bf16-128x128", true, 32, VA_BF16, 128, 128, 32, 64, 32},
 };
 
 #endif
