@@ -51,9 +51,11 @@ typedef struct va_bench_params {
     uint64_t seed;     // of weights and tokens
 } va_bench_params;
 
-typedef struct va_bench_op { // device time of all dispatches of one shader
+typedef struct va_bench_op { // device time of all dispatches of one shader, or of a kind of op's
+                             // pass
     const char *label;
     int64_t calls, time_ns;
+    double flop, bytes; // of a kind: by the ops' own account, bytes when nothing is cached
 } va_bench_op;
 
 // One thing that was timed.
@@ -73,8 +75,10 @@ typedef struct va_bench_job {
     // One further run with timestamps; 0 where the device has none.
     double profiled_s;     // by the clock
     double device_s;       // sum over ops
-    const va_bench_op *op; // [n_op] longest first
+    const va_bench_op *op; // [n_op] by shader, longest first
     int64_t n_op;
+    const va_bench_op *op_kind; // [n_op_kind] by kind of op and pass, "linear jvp", of the model
+    int64_t n_op_kind;
 
     // What came out, to compare with others.
     double norm;              // forward, jvp: Euclidean; dense: of the rows that were formed

@@ -54,9 +54,10 @@ typedef struct va_gpu_info {
     bool has_subgroup_ballot, has_subgroup_shuffle; // subgroupBroadcast and the like, in compute
     bool has_timestamps;
     va_gpu_matrix matrix[VA_MAX_MATRIX];
-    int n_matrix;             // 0: no matrix cores, or none that the runtime can use
-    uint32_t matrix_subgroup; // subgroup size of the kernels that use them
-    bool usable;              // passes the baseline; why_not says what it lacks
+    int n_matrix;               // 0: no matrix cores, or none that the runtime can use
+    uint32_t matrix_subgroup;   // subgroup size of the kernels that use them
+    bool matrix_subgroup_asked; // which they must ask for, as the device has several
+    bool usable;                // passes the baseline; why_not says what it lacks
     char why_not[256];
 } va_gpu_info;
 
@@ -175,9 +176,17 @@ va_status va_gpu_remember(va_gpu *gpu, const char *key, int64_t value);
 typedef struct va_gpu_timing {
     const char *label; // owned by gpu until va_gpu_reset_timings
     int64_t calls, time_ns;
+    double flop, bytes; // of groups alone: as va_gpu_time_group was told
 } va_gpu_timing;
 // Sorted by time, longest first; empty unless timestamps were asked for. Waits.
 va_status va_gpu_get_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n);
+// Dispatches recorded from now on also count for a group, the derivative of a kind of op, say;
+// NULL: for none. Each time adds a call, and the arithmetic and traffic that those dispatches will
+// do.
+void va_gpu_time_group(va_gpu *gpu, const char *label, double flop, double bytes);
+va_status va_gpu_get_group_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n);
+// Were timestamps asked for, has the device some, and are they not paused?
+bool va_gpu_is_timed(const va_gpu *gpu);
 void va_gpu_reset_timings(va_gpu *gpu);
 // Whether work recorded from now on is timed, where timestamps were asked for; at first it is.
 void va_gpu_pause_timings(va_gpu *gpu, bool paused);

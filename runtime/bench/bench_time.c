@@ -87,10 +87,25 @@ done:
     return st;
 }
 
+static va_status keep(bench *b, const va_gpu_timing *list, int64_t n, const va_bench_op **out) {
+    va_status st = VA_OK;
+    va_bench_op *op;
+    VA_TRY_ALLOC(b->ctx, op, VA_NEW_ARRAY(b->arena, va_bench_op, n));
+    for (int64_t i = 0; i < n; i++) {
+        op[i] = (va_bench_op){.calls = list[i].calls,
+                              .time_ns = list[i].time_ns,
+                              .flop = list[i].flop,
+                              .bytes = list[i].bytes};
+        VA_TRY_ALLOC(b->ctx, op[i].label, va_arena_strdup(b->arena, list[i].label));
+    }
+    *out = op;
+done:
+    return st;
+}
+
 static va_status profile(bench *b, const bench_work *w, va_bench_job *job) {
     va_status st = VA_OK;
     const va_gpu_timing *list;
-    va_bench_op *op;
     VA_TRY(prepare(b, w));
     va_gpu_reset_timings(b->gpu);
     va_gpu_pause_timings(b->gpu, false);
@@ -99,13 +114,11 @@ static va_status profile(bench *b, const bench_work *w, va_bench_job *job) {
     VA_TRY(va_gpu_wait(b->gpu));
     job->profiled_s = va_time_s() - start;
     VA_TRY(va_gpu_get_timings(b->gpu, &list, &job->n_op));
-    VA_TRY_ALLOC(b->ctx, op, VA_NEW_ARRAY(b->arena, va_bench_op, job->n_op));
-    for (int64_t i = 0; i < job->n_op; i++) {
-        op[i] = (va_bench_op){.calls = list[i].calls, .time_ns = list[i].time_ns};
-        VA_TRY_ALLOC(b->ctx, op[i].label, va_arena_strdup(b->arena, list[i].label));
+    VA_TRY(keep(b, list, job->n_op, &job->op));
+    for (int64_t i = 0; i < job->n_op; i++)
         job->device_s += 1e-9 * (double)list[i].time_ns;
-    }
-    job->op = op;
+    VA_TRY(va_gpu_get_group_timings(b->gpu, &list, &job->n_op_kind));
+    VA_TRY(keep(b, list, job->n_op_kind, &job->op_kind));
 done:
     va_gpu_pause_timings(b->gpu, true);
     return st;

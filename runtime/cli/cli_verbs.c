@@ -94,6 +94,7 @@ const va_verb va_verbs[] = {
      "in the same run. FLOP and bytes are the plan's, bytes as if nothing was cached.\n"
      "--limit S: no kind goes on for much longer than S seconds (20): then fewer runs, and fewer\n"
      "rows of J, are made.\n"
-     "-v or --json tells the time on the device by shader."},
+     "-v or --json tells the time on the device by shader, and by kind of op with its FLOP and "
+     "bytes."},
 };
 const int va_verb_count = (int)VA_COUNT(va_verbs);

@@ -82,6 +82,25 @@ static void json_head(va_cli *cli, const va_gpu_info *info, const va_bench_resul
     va_json_add_double(o, "ceiling_bytes_per_s", r->bytes_ceiling);
 }
 
+static double per_s(double amount, int64_t time_ns) {
+    return time_ns > 0 ? 1e9 * amount / (double)time_ns : 0;
+}
+
+static void json_kinds(va_json *o, const va_bench_job *j) {
+    va_json *kinds = va_json_add_array(o, "op_kinds");
+    for (int64_t i = 0; i < j->n_op_kind; i++) {
+        const va_bench_op *k = &j->op_kind[i];
+        va_json *kind = va_json_add_object(kinds, NULL);
+        va_json_add_string(kind, "label", k->label);
+        va_json_add_int(kind, "calls", k->calls);
+        va_json_add_int(kind, "time_ns", k->time_ns);
+        va_json_add_double(kind, "flop", k->flop);
+        va_json_add_double(kind, "bytes", k->bytes);
+        va_json_add_double(kind, "flop_per_s", per_s(k->flop, k->time_ns));
+        va_json_add_double(kind, "bytes_per_s", per_s(k->bytes, k->time_ns));
+    }
+}
+
 static void json_ops(va_json *o, const va_bench_job *j) {
     va_json_add_double(o, "profiled_s", j->profiled_s);
     va_json_add_double(o, "device_s", j->device_s);
@@ -92,6 +111,7 @@ static void json_ops(va_json *o, const va_bench_job *j) {
         va_json_add_int(op, "calls", j->op[i].calls);
         va_json_add_int(op, "time_ns", j->op[i].time_ns);
     }
+    json_kinds(o, j);
 }
 
 static void json_outcome(va_json *o, const va_bench_job *j) {
@@ -150,6 +170,21 @@ static void print_head(const va_cli *cli, const va_gpu_info *info, const va_benc
                  "fastest", "slowest", "GFLOP/s", "", "GB/s", "");
 }
 
+// Where the time on the device went, by shader, then what it was used for.
+static void print_profile(const va_cli *cli, const va_bench_job *j) {
+    for (int64_t i = 0; i < j->n_op; i++)
+        va_cli_print(cli, "%18s %-38s %10.3f ms %4.0f%% %7lld calls\n", "", j->op[i].label,
+                     1e-6 * (double)j->op[i].time_ns,
+                     1e-7 * (double)j->op[i].time_ns / j->profiled_s, (long long)j->op[i].calls);
+    for (int64_t i = 0; i < j->n_op_kind; i++) {
+        const va_bench_op *k = &j->op_kind[i];
+        va_cli_print(cli, "%20s %-36s %10.3f ms %4.0f%% %7lld calls %9.2f GFLOP/s %8.2f GB/s\n", "",
+                     k->label, 1e-6 * (double)k->time_ns, 1e-7 * (double)k->time_ns / j->profiled_s,
+                     (long long)k->calls, 1e-9 * per_s(k->flop, k->time_ns),
+                     1e-9 * per_s(k->bytes, k->time_ns));
+    }
+}
+
 static void print_job(const va_cli *cli, const va_bench_job *j) {
     va_cli_print(cli, "%-8s %-9s %-38s %10.3f %10.3f %10.3f %9.2f %4.0f%% %8.2f %4.0f%%\n",
                  va_bench_kind_name(j->kind), j->mode ? j->mode : "", j->what, 1e3 * j->median_s,
@@ -157,10 +192,8 @@ static void print_job(const va_cli *cli, const va_bench_job *j) {
                  j->bytes_per_s / 1e9, 100 * j->bytes_share);
     if (j->kind == VA_BENCH_SVD && !j->converged)
         va_cli_print(cli, "%18s NOT converged after %lld vectors\n", "", (long long)j->vectors);
-    for (int64_t i = 0; i < j->n_op && va_cli_has(cli, OPT_VERBOSE); i++)
-        va_cli_print(cli, "%18s %-38s %10.3f ms %4.0f%% %7lld calls\n", "", j->op[i].label,
-                     1e-6 * (double)j->op[i].time_ns,
-                     1e-7 * (double)j->op[i].time_ns / j->profiled_s, (long long)j->op[i].calls);
+    if (va_cli_has(cli, OPT_VERBOSE))
+        print_profile(cli, j);
 }
 
 va_status va_cli_bench(va_cli *cli) {

@@ -171,8 +171,11 @@ void gpu_features_describe(const gpu_features *f, VkInstance instance, VkPhysica
     VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
                                        .pNext = &v13};
     vkGetPhysicalDeviceProperties2(physical, &all);
-    // The smallest is what matrix instructions are made for: 32 on AMD, 8 or 16 on Intel.
-    if (!(v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
+    // The smallest is what matrix instructions are made for: 32 on AMD, 8 or 16 on Intel. Where
+    // there is but one (NVK), none can be asked for.
+    info->matrix_subgroup_asked = v13.minSubgroupSize != v13.maxSubgroupSize;
+    if (info->matrix_subgroup_asked &&
+        !(v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
         return;
     info->matrix_subgroup = v13.minSubgroupSize;
     describe_fixed(f, instance, physical, info);

@@ -102,7 +102,7 @@ static va_status build(va_gpu *gpu, const gpu_shader *shader, gpu_pipeline *p) {
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-                .pNext = p->matrix ? &subgroup : NULL,
+                .pNext = p->matrix && gpu->info.matrix_subgroup_asked ? &subgroup : NULL,
                 .flags = p->matrix ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                 .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                 .module = module,

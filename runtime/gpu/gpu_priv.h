@@ -79,7 +79,8 @@ typedef struct gpu_slot {
     VkDescriptorPool *sets; // all reset when the slot is used again
     int64_t n_sets, cap_sets, set_at;
     VkQueryPool queries;              // 2 per dispatch; null without timestamps
-    int labels[GPU_MAX_COMMANDS + 1]; // timing entry of each timed dispatch
+    int labels[GPU_MAX_COMMANDS + 1]; // timing entry of each timed dispatch,
+    int groups[GPU_MAX_COMMANDS + 1]; // and that of its group; -1: none
     uint32_t n_timed;
 } gpu_slot;
 
@@ -89,6 +90,11 @@ typedef struct gpu_access {
     gpu_range range;
     bool write;
 } gpu_access;
+
+typedef struct gpu_timings {
+    va_gpu_timing *list, *sorted; // [n], and room for as many
+    int64_t n, cap;
+} gpu_timings;
 
 typedef struct gpu_staging {
     VkDeviceMemory memory;
@@ -157,9 +163,8 @@ struct va_gpu {
     bool timing_paused;
     double timestamp_ns; // one tick
     uint64_t timestamp_mask;
-    va_gpu_timing *timings;
-    int64_t n_timings, cap_timings;
-    va_gpu_timing *timings_sorted;
+    gpu_timings labels, groups;
+    int group; // of what is recorded now; -1: none
 };
 
 // -- gpu_debug.c -----------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-// gpu_timing.c: time on the device by label, from a pair of timestamps around each dispatch.
+// gpu_timing.c: time on the device by label and by group, from a pair of timestamps around each
+// dispatch.
 //
 // Dispatches without a barrier between them may overlap, and then their times do too.
 // SPDX-License-Identifier: Apache-2.0
@@ -9,6 +10,7 @@
 
 va_status gpu_timing_init(va_gpu *gpu) {
     va_status st = VA_OK;
+    gpu->group = -1;
     if (!gpu->timestamps)
         return VA_OK;
     VkPhysicalDeviceProperties properties;
@@ -32,34 +34,51 @@ void gpu_timing_free(va_gpu *gpu) {
     for (int i = 0; i < GPU_SLOTS; i++)
         vkDestroyQueryPool(gpu->device, gpu->slots[i].queries, NULL);
     va_gpu_reset_timings(gpu);
-    free(gpu->timings);
-    free(gpu->timings_sorted);
+    free(gpu->labels.list);
+    free(gpu->labels.sorted);
+    free(gpu->groups.list);
+    free(gpu->groups.sorted);
 }
 
 // Entry of a label, made when it is new; -1 when memory runs out.
-static int entry_of(va_gpu *gpu, const char *label) {
-    for (int64_t i = 0; i < gpu->n_timings; i++)
-        if (!strcmp(gpu->timings[i].label, label))
+static int entry_of(gpu_timings *t, const char *label) {
+    for (int64_t i = 0; i < t->n; i++)
+        if (!strcmp(t->list[i].label, label))
             return (int)i;
-    if (gpu->n_timings == gpu->cap_timings) {
-        int64_t cap = VA_MAX(32, 2 * gpu->cap_timings);
-        va_gpu_timing *grown = realloc(gpu->timings, (size_t)cap * sizeof *grown);
+    if (t->n == t->cap) {
+        int64_t cap = VA_MAX(32, 2 * t->cap);
+        va_gpu_timing *grown = realloc(t->list, (size_t)cap * sizeof *grown);
         if (!grown)
             return -1;
-        gpu->timings = grown;
-        gpu->cap_timings = cap;
+        t->list = grown;
+        t->cap = cap;
     }
     char *copy = strdup(label);
     if (!copy)
         return -1;
-    gpu->timings[gpu->n_timings] = (va_gpu_timing){.label = copy};
-    return (int)gpu->n_timings++;
+    t->list[t->n] = (va_gpu_timing){.label = copy};
+    return (int)t->n++;
+}
+
+bool va_gpu_is_timed(const va_gpu *gpu) {
+    return gpu->timestamps && !gpu->timing_paused;
+}
+
+void va_gpu_time_group(va_gpu *gpu, const char *label, double flop, double bytes) {
+    gpu->group = label && va_gpu_is_timed(gpu) ? entry_of(&gpu->groups, label) : -1;
+    if (gpu->group < 0)
+        return;
+    va_gpu_timing *t = &gpu->groups.list[gpu->group];
+    t->calls++;
+    t->flop += flop;
+    t->bytes += bytes;
 }
 
 void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label) {
     if (!slot->queries || gpu->timing_paused)
         return;
-    slot->labels[slot->n_timed] = entry_of(gpu, label);
+    slot->labels[slot->n_timed] = entry_of(&gpu->labels, label);
+    slot->groups[slot->n_timed] = gpu->group;
     VK_DO(gpu, vkCmdWriteTimestamp(slot->cmd, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, slot->queries,
                                    2 * slot->n_timed));
 }
@@ -82,12 +101,15 @@ va_status gpu_timing_collect(va_gpu *gpu, gpu_slot *slot) {
     VK_TRY(gpu, vkGetQueryPoolResults(gpu->device, slot->queries, 0, 2 * n, sizeof ticks, ticks,
                                       sizeof *ticks, VK_QUERY_RESULT_64_BIT));
     for (uint32_t i = 0; i < n; i++) {
-        int entry = slot->labels[i];
-        if (entry < 0 || entry >= gpu->n_timings) // none, or reset since
-            continue;
+        const int label = slot->labels[i], group = slot->groups[i];
         uint64_t span = (ticks[2 * i + 1] - ticks[2 * i]) & gpu->timestamp_mask;
-        gpu->timings[entry].calls++;
-        gpu->timings[entry].time_ns += (int64_t)((double)span * gpu->timestamp_ns);
+        int64_t time_ns = (int64_t)((double)span * gpu->timestamp_ns);
+        if (label >= 0 && label < gpu->labels.n) { // else none, or reset since
+            gpu->labels.list[label].calls++;
+            gpu->labels.list[label].time_ns += time_ns;
+        }
+        if (group >= 0 && group < gpu->groups.n)
+            gpu->groups.list[group].time_ns += time_ns;
     }
 done:
     return st;
@@ -100,35 +122,49 @@ static int longest_first(const void *a, const void *b) {
     return strcmp(x->label, y->label);
 }
 
-va_status va_gpu_get_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n) {
+static va_status get_sorted(va_gpu *gpu, gpu_timings *t, const va_gpu_timing **list, int64_t *n) {
     va_status st = VA_OK;
     *list = NULL;
     *n = 0;
     VA_TRY(va_gpu_wait(gpu));
-    if (!gpu->n_timings)
+    if (!t->n)
         return VA_OK;
-    size_t size = (size_t)gpu->n_timings * sizeof *gpu->timings;
+    size_t size = (size_t)t->n * sizeof *t->list;
     va_gpu_timing *sorted;
-    VA_TRY_ALLOC(gpu->ctx, sorted, realloc(gpu->timings_sorted, size));
-    gpu->timings_sorted = sorted;
-    memcpy(sorted, gpu->timings, size);
-    qsort(sorted, (size_t)gpu->n_timings, sizeof *sorted, longest_first);
+    VA_TRY_ALLOC(gpu->ctx, sorted, realloc(t->sorted, size));
+    t->sorted = sorted;
+    memcpy(sorted, t->list, size);
+    qsort(sorted, (size_t)t->n, sizeof *sorted, longest_first);
     *list = sorted;
-    *n = gpu->n_timings;
+    *n = t->n;
 done:
     return st;
+}
+
+va_status va_gpu_get_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n) {
+    return get_sorted(gpu, &gpu->labels, list, n);
+}
+
+va_status va_gpu_get_group_timings(va_gpu *gpu, const va_gpu_timing **list, int64_t *n) {
+    return get_sorted(gpu, &gpu->groups, list, n);
 }
 
 void va_gpu_pause_timings(va_gpu *gpu, bool paused) {
     gpu->timing_paused = paused;
 }
 
+static void clear(gpu_timings *t) {
+    for (int64_t i = 0; i < t->n; i++)
+        free((char *)t->list[i].label);
+    t->n = 0;
+}
+
 void va_gpu_reset_timings(va_gpu *gpu) {
     // Entries of work in flight would be counted for the wrong label otherwise.
     for (int i = 0; i < GPU_SLOTS; i++)
         for (uint32_t j = 0; j < gpu->slots[i].n_timed; j++)
-            gpu->slots[i].labels[j] = -1;
-    for (int64_t i = 0; i < gpu->n_timings; i++)
-        free((char *)gpu->timings[i].label);
-    gpu->n_timings = 0;
+            gpu->slots[i].labels[j] = gpu->slots[i].groups[j] = -1;
+    clear(&gpu->labels);
+    clear(&gpu->groups);
+    gpu->group = -1;
 }

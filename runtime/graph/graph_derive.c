@@ -117,6 +117,7 @@ static va_status jvp_node(const sweep *s, va_node n) {
         if (is_active(s, nd, i))
             VA_TRY(input_derivative(s, n, i, &c.dx[i]));
     VA_TRY(check_scratch(s, nd, &c));
+    va_graph_time(nd, &c, VA_JVP);
     VA_TRY(nd->op->jvp(&c));
 done:
     return st;
@@ -159,6 +160,7 @@ static va_status vjp_node(const sweep *s, va_node n) {
             n_left--;
         }
         VA_TRY(check_scratch(s, nd, &c));
+        va_graph_time(nd, &c, VA_VJP);
         VA_TRY(nd->op->vjp(&c));
         for (int i = 0; i < VA_OP_MAX_IN; i++)
             if (c.dx[i].n_dim > 0)
@@ -259,6 +261,7 @@ va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_row_range row
     for (va_node n = from + 1; n <= to; n++)
         if (s.p->exec[n] && (st = jvp_node(&s, n)) != VA_OK)
             return name_failure(&s, n, "jvp", st);
+    va_gpu_time_group(g->gpu, NULL, 0, 0);
 done:
     return st;
 }
@@ -303,6 +306,7 @@ va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy
             goto done;
         }
     }
+    va_gpu_time_group(g->gpu, NULL, 0, 0);
     VA_TRY(finish_vjp(&s));
 done:
     free(s.filled);

@@ -3,6 +3,7 @@
 #include "graph_priv.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,21 @@ int64_t va_graph_scratch(const node *nd, const va_op_call *c, va_pass pass) {
     int64_t bytes = nd->op->scratch_bytes ? nd->op->scratch_bytes(c, pass) : 0;
     assert(bytes >= 0);
     return bytes;
+}
+
+va_op_cost va_graph_op_cost(const node *nd, const va_op_call *c, va_pass pass) {
+    return nd->op->cost ? nd->op->cost(c, pass) : (va_op_cost){0};
+}
+
+void va_graph_time(const node *nd, const va_op_call *c, va_pass pass) {
+    static const char *const passes[] = {
+        [VA_FORWARD] = "forward", [VA_JVP] = "jvp", [VA_VJP] = "vjp"};
+    char label[64];
+    if (!va_gpu_is_timed(c->gpu))
+        return;
+    const va_op_cost cost = va_graph_op_cost(nd, c, pass);
+    snprintf(label, sizeof label, "%s %s", nd->op->name, passes[pass]);
+    va_gpu_time_group(c->gpu, label, cost.flop, cost.bytes);
 }
 
 va_op_call va_graph_call(const va_graph *g, va_node n) {
@@ -165,7 +181,7 @@ static int64_t forward_intervals(va_graph *g, const int32_t *last, va_interval *
         if (!nd->run)
             continue;
         va_op_call c = va_graph_call(g, (va_node)n);
-        va_op_cost cost = nd->op->cost ? nd->op->cost(&c, VA_FORWARD) : (va_op_cost){0};
+        va_op_cost cost = va_graph_op_cost(nd, &c, VA_FORWARD);
         g->forward_cost.flop += cost.flop;
         g->forward_cost.bytes += cost.bytes;
         if (!(nd->stored & STORED_Y))

@@ -108,6 +108,9 @@ va_op_call va_graph_call(const va_graph *g, va_node n);
 // [M, k, ...] of a value [M, ...].
 va_status va_graph_derivative(const va_graph *g, va_node n, int64_t k, va_tensor *t);
 int64_t va_graph_scratch(const node *nd, const va_op_call *c, va_pass pass);
+va_op_cost va_graph_op_cost(const node *nd, const va_op_call *c, va_pass pass);
+// From here on the device's time counts for this kind of op and pass, where it is measured.
+void va_graph_time(const node *nd, const va_op_call *c, va_pass pass);
 // Inputs that carry derivatives in a mode.
 uint32_t va_graph_diff_in(const node *nd, va_mode mode);
 uint32_t va_graph_keep_bits(const node *nd, va_mode mode);

@@ -105,6 +105,7 @@ static va_status run_node(va_graph *g, va_node n) {
     if (scratch > c.scratch.size_bytes)
         return va_fail(g->ctx, VA_ERR_MEMORY, "the op asks for %lld bytes of scratch, planned %lld",
                        (long long)scratch, (long long)c.scratch.size_bytes);
+    va_graph_time(nd, &c, VA_FORWARD);
     return nd->op->forward(&c);
 }
 
@@ -119,6 +120,7 @@ va_status va_graph_forward(va_graph *g) {
         if (st != VA_OK)
             return va_fail_in(g->ctx, st, "%s (%s)", g->nodes[n].name, g->nodes[n].op->name);
     }
+    va_gpu_time_group(g->gpu, NULL, 0, 0);
     g->ran = true;
     return VA_OK;
 }

@@ -112,7 +112,7 @@ static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const in
     va_op_call c;
     va_op_attr attr;
     VA_TRY(sweep_call(g, p, n, &c, &attr));
-    va_op_cost cost = nd->op->cost ? nd->op->cost(&c, p->pass) : (va_op_cost){0};
+    va_op_cost cost = va_graph_op_cost(nd, &c, p->pass);
     p->cost.flop += cost.flop;
     p->cost.bytes += cost.bytes;
     int64_t scratch = va_graph_scratch(nd, &c, p->pass);

@@ -9,6 +9,10 @@ singular values by forming J and by randomised SVD on jvp and vjp, exact and det
 products. Prints times, ratios (above 1: vkalign is faster) and how far the numbers agree, and keeps
 all of it under tests/bench/results/. Needs torch, transformers, numpy.
 
+--jacobian-rows auto has torch form as many rows of J as fit in memory and in the limit of time, and
+leaves out what would take far longer; the table says what and why. --bench FILE compares with what
+`vkalign bench --json` printed earlier. Exit status 77: torch's weights do not fit.
+
 On a CPU with other work, --threads 1 and LP_NUM_THREADS=1 in the environment keep both sides from
 waiting for threads that do not run; the processor's times are then the better ones.
 """
@@ -20,6 +24,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
 import sys
 
@@ -27,7 +32,8 @@ import torch
 import transformers
 
 import torch_jobs as jobs
-from torch_model import Bench
+import torch_limits
+from torch_model import Bench, config_of
 
 HERE = pathlib.Path(__file__).parent
 MODES = ("exact", "detached")
@@ -46,13 +52,17 @@ def arguments():
     p.add_argument("--torch-device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--dtype", default="float32", help="of torch's weights and activations")
     p.add_argument("--threads", type=int, default=os.cpu_count())
-    p.add_argument("--jacobian-rows", type=int, help="rows of J that torch forms (default: all)")
+    p.add_argument("--jacobian-rows", type=lambda s: s if s == "auto" else int(s),
+                   help="rows of J that torch forms, or auto (default: all)")
+    p.add_argument("--bench", type=pathlib.Path, help="a document of vkalign bench --json")
     p.add_argument("--out", type=pathlib.Path, default=HERE / "results")
     return p.parse_args()
 
 
 def run_vkalign(args):
     """The document of vkalign bench."""
+    if args.bench:
+        return json.loads(args.bench.read_text())
     command = [args.vkalign, "bench", "--json", "--shape", args.shape, "--tokens", str(args.tokens),
                "--repeat", str(args.repeat), "--limit", str(args.limit), "--quiet"]
     if args.layers:
@@ -76,25 +86,37 @@ def run_products(doc, timer, device):
     return out
 
 
+def choose_limits(args, doc, products, dtype):
+    """What torch does of the work; without auto all that was asked for."""
+    if args.jacobian_rows != "auto":
+        why = "not all of J is formed" if args.jacobian_rows else None
+        return torch_limits.Limits(args.jacobian_rows, None, why)
+    of_dtype = [j for j in products.values() if j["dtype"] == args.dtype] or products.values()
+    best = max(job["flop"] / job["median_s"] for job in of_dtype)
+    return torch_limits.limits(doc, torch_limits.count_weights(config_of(doc)), args.torch_device,
+                               dtype, best, args.limit)
+
+
 def run_torch(args, doc):
-    """The same work in PyTorch."""
+    """The same work in PyTorch; None for what the limits leave out."""
     device, timer = args.torch_device, jobs.Timer(args.torch_device, args.repeat, args.limit)
     dtype = getattr(torch, args.dtype)
-    out = {"matmul": run_products(doc, timer, device)}
+    products = run_products(doc, timer, device)
+    most = choose_limits(args, doc, products, dtype)
+    bench = Bench(doc, device, dtype)
+    out = {"matmul": products, "same_weights": bench.same_weights, "limits": most._asdict(),
+           "forward": jobs.forward(bench, timer)}
     for mode in MODES:
-        bench = Bench(doc, device, dtype, mode == "detached")
-        out["same_weights"] = bench.same_weights
-        if mode == "exact":
-            out["forward"] = jobs.forward(bench, timer)
-        for name, run in (("jvp", lambda: jobs.jvp(bench, timer)),
-                          ("published", lambda: jobs.published(bench, timer, args.jacobian_rows)),
-                          ("dense_svd", lambda: jobs.dense_svd(bench, timer, args.jacobian_rows)),
-                          ("svd", lambda: jobs.randomised_svd(bench, timer))):
-            print(f"torch: {name} {mode}", file=sys.stderr)
-            out[f"{name} {mode}"] = run()
-        width = bench.x.shape[1]
-        del bench
-    out["probe"] = jobs.probe(width, timer, device)
+        if mode == "detached":
+            bench.detach()
+        for name, why, run in (
+                ("jvp", None, lambda: jobs.jvp(bench, timer)),
+                ("published", None, lambda: jobs.published(bench, timer, most.rows)),
+                ("dense_svd", most.svd_why, lambda: jobs.dense_svd(bench, timer)),
+                ("svd", most.randomised_why, lambda: jobs.randomised_svd(bench, timer))):
+            print(f"torch: {name} {mode}{f': left out, {why}' if why else ''}", file=sys.stderr)
+            out[f"{name} {mode}"] = None if why else run()
+    out["probe"] = jobs.probe(bench.x.shape[1], timer, device)
     return out
 
 
@@ -118,16 +140,18 @@ def compare(doc, ref):
     for mode in MODES:
         published, decomposed = ref[f"published {mode}"], ref[f"dense_svd {mode}"]
         jvp, svd = times(find(doc, "jvp", mode)), times(find(doc, "svd", mode))
-        stopped = "" if ref[f"svd {mode}"]["residual"] <= jobs.TOLERANCE else ", not converged"
+        randomised = ref[f"svd {mode}"]
         formed = [published] + ([decomposed] if decomposed else [])
         rows += [(f"J x, {mode}; torch.func.jvp", jvp, times(ref[f"jvp {mode}"])),
                  (f"J x, {mode}; published method", jvp, times(published)),
                  (f"J, {mode}; published method", times(find(doc, "dense", mode)),
                   times(published)),
-                 (f"top 8, {mode}; randomised on jvp and vjp{stopped}", svd,
-                  times(ref[f"svd {mode}"])),
                  (f"top 8, {mode}; J formed, " +
                   ("torch.linalg.svd" if decomposed else "its SVD left out"), svd, times(*formed))]
+        if randomised:
+            stopped = "" if randomised["residual"] <= jobs.TOLERANCE else ", not converged"
+            rows.append((f"top 8, {mode}; randomised on jvp and vjp{stopped}", svd,
+                         times(randomised)))
     rows.append(("classifier", times(find(doc, "probe")), times(ref["probe"])))
     return rows
 
@@ -143,7 +167,7 @@ def differences(doc, ref):
     for mode in MODES:
         differ(f"norm of J x, {mode}", find(doc, "jvp", mode)["norm"], ref[f"jvp {mode}"]["norm"])
         other = ref[f"dense_svd {mode}"] or ref[f"svd {mode}"]
-        if other.get("residual", 0) <= jobs.TOLERANCE:
+        if other and other.get("residual", 0) <= jobs.TOLERANCE:
             ours, theirs = find(doc, "svd", mode)["sigma"], other["sigma"]
             out[f"top 8 of J, {mode}"] = max(abs(a - b) / b for a, b in zip(ours, theirs))
         dense, published = find(doc, "dense", mode), ref[f"published {mode}"]
@@ -155,13 +179,15 @@ def differences(doc, ref):
 def provenance(args, load):
     """Where and with what."""
     def git(*words):
+        if not shutil.which("git"):
+            return ""
         return subprocess.run(["git", "-C", str(HERE), *words], capture_output=True,
                               text=True).stdout.strip()
 
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
                 if line.startswith("model name")), platform.processor())
     return {"date": datetime.date.today().isoformat(),
-            "commit": git("rev-parse", "--short", "HEAD"),
+            "commit": git("rev-parse", "--short", "HEAD") or "unknown",
             "uncommitted": bool(git("status", "--porcelain", "--untracked-files=no")), "cpu": cpu,
             "cores": os.cpu_count(), "torch": torch.__version__,
             "transformers": transformers.__version__,
@@ -206,14 +232,20 @@ def table_ratios(result):
 def table_notes(doc, ref, differences_of):
     """What the figures mean, and how far both agree."""
     lines = [""]
+    limits = ref["limits"]
     for mode in MODES:
         formed, theirs = find(doc, "dense", mode)["rows"], ref[f"published {mode}"]["rows"]
         svd = ref[f"svd {mode}"]
+        done = (f"went to a residual of {svd['residual']:.1e} sigma_1 in {svd['steps']} steps" if svd
+                else f"was left out ({limits['randomised_why']})")
         lines.append(f"- J, {mode}: vkalign formed {formed} of its rows, torch {theirs} of "
                      f"{ref[f'published {mode}']['rows_all']}; the time of all is in proportion. "
-                     f"torch's randomised SVD went to a residual of "
-                     f"{svd['residual']:.1e} sigma_1 in {svd['steps']} steps; vkalign's to 1e-5 in "
+                     f"torch's randomised SVD {done}; vkalign's went to 1e-5 in "
                      f"{find(doc, 'svd', mode)['vectors']} vectors.")
+    if limits["rows_why"]:
+        lines.append(f"- torch's rows of J: {limits['rows_why']}.")
+    if limits["svd_why"]:
+        lines.append(f"- torch's SVD of J was left out: {limits['svd_why']}.")
     if not ref["same_weights"]:
         lines.append("- torch's weights are other random ones: the numbers are not compared.")
     return lines + [f"- {what}: relative difference {value:.1e}"
@@ -248,6 +280,11 @@ def main():
     torch.set_num_threads(args.threads)
     load = os.getloadavg()[0]
     doc = run_vkalign(args)
+    why = torch_limits.weights_why(torch_limits.count_weights(config_of(doc)), args.torch_device,
+                                   getattr(torch, args.dtype))
+    if why:
+        print(f"compare_torch: {why}", file=sys.stderr)
+        return 77
     ref = run_torch(args, doc)
     result = {"provenance": provenance(args, load), "ratios": compare(doc, ref),
               "differences": differences(doc, ref) if ref["same_weights"] else {}, "vkalign": doc,
@@ -256,11 +293,13 @@ def main():
     print(text)
     args.out.mkdir(parents=True, exist_ok=True)
     device = re.sub(r"[^a-z0-9]+", "-", doc["device"].split("(")[0].lower()).strip("-")
+    dtype = "" if args.dtype == "float32" else f"-{args.dtype}"
     name = (f"{result['provenance']['date']}-{device}-{doc['shape']}-{doc['layers']}x"
-            f"{doc['tokens']}-{args.threads}threads")
+            f"{doc['tokens']}-{args.threads}threads{dtype}")
     (args.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     (args.out / f"{name}.md").write_text(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

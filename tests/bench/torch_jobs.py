@@ -68,11 +68,9 @@ def published(bench, timer, rows):
                   "jx_norm": None if jx is None else float(jx)}
 
 
-def dense_svd(bench, timer, rows):
-    """The whole decomposition of J, once formed (not of a part)."""
-    if rows is not None:
-        return None
-    J = jacobian(bench, None)
+def dense_svd(bench, timer):
+    """The whole decomposition of J, once formed."""
+    J = jacobian(bench, None).float()
     job, sigma = timer(lambda: torch.linalg.svd(J, full_matrices=False)[1])
     return job | {"sigma": sigma[:TOP_K].double().tolist()}
 
@@ -88,14 +86,14 @@ def randomised_svd(bench, timer):
         ahead = torch.func.vmap(lambda v: torch.func.jvp(bench.f, (bench.x,), (v,))[1])
         generator = torch.Generator(device="cpu").manual_seed(0)
         b = min(TOP_K + OVERSAMPLE, y.numel())
-        V = torch.randn(b, bench.x.numel(), generator=generator).to(bench.x)
-        for step in range(1, MAX_STEPS + 1):
+        V = torch.randn(b, bench.x.numel(), generator=generator).to(bench.x.device)
+        for step in range(1, MAX_STEPS + 1):  # float32 but in the model
             V = torch.linalg.qr(V.T)[0].T
-            U, _ = torch.linalg.qr(ahead(V.view(b, *bench.x.shape)).T)
-            V = back(U.T.contiguous()).flatten(1)  # J' U, [b, n]
+            U, _ = torch.linalg.qr(ahead(V.reshape(b, *bench.x.shape).to(bench.x)).float().T)
+            V = back(U.T.contiguous().to(bench.x)).float().flatten(1)  # J' U, [b, n]
             W, sigma, Z = torch.linalg.svd(V, full_matrices=False)
             left = U @ W
-            Jv = ahead(Z[:TOP_K].reshape(-1, *bench.x.shape)).T
+            Jv = ahead(Z[:TOP_K].reshape(-1, *bench.x.shape).to(bench.x)).float().T
             residual = Jv - left[:, :TOP_K] * sigma[:TOP_K]
             worst = float(residual.norm(dim=0).max() / sigma[0])
             if worst <= TOLERANCE or time.perf_counter() - start > timer.limit_s:
@@ -134,4 +132,4 @@ def matmul(rows, n_in, n_out, back, dtype, timer, device):
     W = torch.randn(n_out, n_in, device=device).to(dtype)
     x = torch.randn(rows, n_out if back else n_in, device=device).to(dtype)
     job, _ = timer(lambda: x @ W if back else x @ W.T)
-    return job | {"flop": 2.0 * rows * n_in * n_out}
+    return job | {"flop": 2.0 * rows * n_in * n_out, "dtype": str(dtype).removeprefix("torch.")}

@@ -134,29 +134,38 @@ def detach(model):
 # -- the model -------------------------------------------------------------------------------------
 
 
+def config_of(doc):
+    """transformers' configuration of the shape, cut to the blocks and the tokens' rows."""
+    text = dict(doc["config"])
+    kind, full_layers = text.pop("model_type"), text["num_hidden_layers"]
+    text["num_hidden_layers"] = doc["layers"]
+    text["vocab_size"] = max(doc["tokens"], 2)  # rows of the tokens alone
+    config = AutoConfig.for_model(kind, **text, pad_token_id=None, bos_token_id=None,
+                                  eos_token_id=None)
+    config._attn_implementation = "eager"
+    assert full_layers >= doc["layers"]
+    return config
+
+
 class Bench:
     """f: the embeddings [T, d] to norm:N@last [d]."""
 
-    def __init__(self, doc, device, dtype, detached):
-        text = dict(doc["config"])
-        kind, full_layers = text.pop("model_type"), text["num_hidden_layers"]
-        text["num_hidden_layers"] = doc["layers"]
-        text["vocab_size"] = max(doc["tokens"], 2)  # rows of the tokens alone
-        config = AutoConfig.for_model(kind, **text, pad_token_id=None, bos_token_id=None,
-                                      eos_token_id=None)
-        config._attn_implementation = "eager"
-        assert full_layers >= doc["layers"]
-        self.same_weights = kind in SAME_NAMES
+    def __init__(self, doc, device, dtype):
+        config = config_of(doc)
+        self.same_weights = config.model_type in SAME_NAMES
         torch.manual_seed(0)
         model = AutoModel.from_config(config, attn_implementation="eager").float().eval()
         if self.same_weights:
             fill(model, config, doc["seed"], doc["ids"])
         for p in model.parameters():
             p.requires_grad_(False)
-        self.model = detach(model) if detached else model
-        self.model.to(device=device, dtype=dtype)
+        self.model = model.to(device=device, dtype=dtype)
         ids = torch.arange(doc["tokens"], device=device)
         self.x = self.model.get_input_embeddings()(ids[None])[0].detach()
+
+    def detach(self):
+        """From now on what is detached is held at its value."""
+        self.model = detach(self.model)
 
     def f(self, x):
         """norm:N@last of the embeddings x [T, d]."""

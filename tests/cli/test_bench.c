@@ -106,6 +106,33 @@ static void check_ops(const va_json *doc, const va_json *o) {
         assert_true(sum > 0);
 }
 
+// Kinds of op take part of the device's time; what they do adds up to what was planned (of svd,
+// whose steps depend on the numbers, the plan is an estimate).
+static void check_kinds(const va_json *doc, const va_json *o) {
+    const char *name = va_json_as_string(va_json_get(o, "name"));
+    const bool planned = !strcmp(name, "forward") || !strcmp(name, "jvp") || !strcmp(name, "dense");
+    bool timed = false;
+    double sum_s = 0, flop = 0, bytes = 0;
+    assert_true(va_json_as_bool(va_json_get(doc, "timestamps"), &timed));
+    const va_json *kind = va_json_first(va_json_get(o, "op_kinds"));
+    for (; kind; kind = va_json_next(kind)) {
+        const double seconds = 1e-9 * number(kind, "time_ns");
+        assert_true(positive(kind, "calls") >= 1);
+        assert_true(fabs(number(kind, "flop_per_s") * seconds - number(kind, "flop")) <= 1);
+        sum_s += seconds;
+        flop += number(kind, "flop");
+        bytes += number(kind, "bytes");
+    }
+    assert_true(sum_s <= number(o, "device_s") + 1e-9);
+    if (!timed || !planned)
+        return;
+    assert_true(sum_s > 0.5 * number(o, "device_s"));
+    const double want = positive(o, "flop"), want_bytes = positive(o, "bytes");
+    if (fabs(flop - want) > 1e-9 * want || fabs(bytes - want_bytes) > 1e-9 * want_bytes)
+        fail_msg("%s: expected %.17g FLOP, %.17g bytes of all kinds, got %.17g, %.17g", name, want,
+                 want_bytes, flop, bytes);
+}
+
 // What `model inspect` plans for the model of the same shape, for 2 blocks and 8 tokens.
 static void expect_planned(const va_json *doc) {
     cli_run(&env.p, 0, NULL,
@@ -156,6 +183,7 @@ static void test_document(void **state) {
     for (const va_json *o = va_json_first(va_json_get(doc, "jobs")); o; o = va_json_next(o)) {
         check_job(doc, o);
         check_ops(doc, o);
+        check_kinds(doc, o);
     }
     find_job(doc, "matmul", NULL, &n);
     assert_int_equal(n, 7);

@@ -253,6 +253,39 @@ static void test_cache_without_folder(void **state) {
     free(home);
 }
 
+// Groups add up what they were told, and take the time of what is recorded while they last.
+static void check_groups(fixture *f, va_gpu *gpu) {
+    const va_gpu_timing *list, *labels;
+    int64_t n, n_labels;
+    va_gpu_reset_timings(gpu);
+    double_words(f->ctx, gpu, "one", 10);
+    va_gpu_time_group(gpu, "group", 3, 4);
+    double_words(f->ctx, gpu, "two", 2);
+    va_gpu_time_group(gpu, "other", 1, 0);
+    va_gpu_time_group(gpu, "group", 5, 6);
+    double_words(f->ctx, gpu, "two", 2);
+    va_gpu_time_group(gpu, NULL, 0, 0);
+    double_words(f->ctx, gpu, "one", 10);
+    assert_ok(f->ctx, va_gpu_get_group_timings(gpu, &list, &n));
+    assert_int_equal(n, 2);
+    assert_string_equal(list[0].label, "group");
+    assert_true(list[0].calls == 2 && list[0].flop == 8 && list[0].bytes == 10);
+    assert_true(list[1].calls == 1 && list[1].flop == 1 && list[1].time_ns == 0);
+    const int64_t group_ns = list[0].time_ns;
+    assert_ok(f->ctx, va_gpu_get_timings(gpu, &labels, &n_labels));
+    for (int64_t i = 0; i < n_labels; i++)
+        if (!strcmp(labels[i].label, "two"))
+            assert_int_equal(labels[i].time_ns, group_ns);
+    va_gpu_reset_timings(gpu);
+    assert_ok(f->ctx, va_gpu_get_group_timings(gpu, &list, &n));
+    assert_int_equal(n, 0);
+    va_gpu_pause_timings(gpu, true);
+    va_gpu_time_group(gpu, "paused", 1, 1);
+    va_gpu_pause_timings(gpu, false);
+    assert_ok(f->ctx, va_gpu_get_group_timings(gpu, &list, &n));
+    assert_int_equal(n, 0);
+}
+
 static void test_timing(void **state) {
     fixture *f = *state;
     va_gpu *gpu;
@@ -298,6 +331,7 @@ static void test_timing(void **state) {
     assert_ok(f->ctx, va_gpu_get_timings(gpu, &list, &n));
     assert_int_equal(n, 1);
     assert_true(!strcmp(list[0].label, "resumed") && list[0].calls == 2);
+    check_groups(f, gpu);
     va_test_gpu_close(&gpu);
 }
 

@@ -14,8 +14,8 @@ COLUMNS = ("registers", "spills", "scratch", "occupancy", "cycles")
 MORE_CYCLES = 1.10  # what is not yet a regression: schedulers vary
 
 # Where memory traffic for spilled values would cost what an experiment takes.
-HOT = ("op/linear.*", "op/linear_few.*", "op/attention.*", "op/gated.*", "probe/mlp_*",
-       "vec/gram.*", "vec/mul.*")
+HOT = ("op/linear.*", "op/linear_few.*", "op/linear_coopmat*", "op/attention.*", "op/gated.*",
+       "probe/mlp_*", "vec/gram.*", "vec/mul.*")
 # Shapes for drivers that run on the processor (op_matmul.c, mlp_device.c): tiles as large as its
 # first-level cache, far beyond a GPU's registers. No GPU is ever given them.
 COLD = ("op/linear_cpu.*", "probe/mlp_*LANES")
@@ -51,7 +51,7 @@ def from_lines(lines):
         if "error" in line:
             faults.append(f"{' '.join(key)}: did not compile (VkResult {line['error']})")
         elif "needs" in line:
-            print(f"  {' '.join(key)}: left out, needs SPIR-V capability {line['needs']}")
+            print(f"  {' '.join(key)}: left out, needs {line['needs']}")
         else:
             new = Figures(*(line.get(c) for c in COLUMNS))
             figures[key] = worst(figures[key], new) if key in figures else new
