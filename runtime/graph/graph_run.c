@@ -32,6 +32,7 @@ va_status va_graph_realize(va_graph *g, va_gpu *gpu) {
         if (nd->kind == NODE_CONST)
             VA_TRY(va_gpu_upload(gpu, nd->y.mem, nd->data));
     }
+    g->memory++;
     VA_TRY_ALLOC(g->ctx, g->slots, calloc((size_t)g->n_slots + 1, sizeof *g->slots));
     for (int32_t s = 0; s < g->n_slots; s++)
         VA_TRY(va_buffer_create(gpu, g->slot_bytes[s], "forward slot", &g->slots[s]));
@@ -59,6 +60,7 @@ va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor) {
                        (long long)(va_tensor_present(tensor) ? tensor->mem.size_bytes : 0));
     nd->y = *tensor;
     g->ran = false;
+    g->memory++;
     return VA_OK;
 }
 
@@ -108,10 +110,8 @@ static va_status run_node(va_graph *g, va_node n) {
     return nd->op->forward(&c);
 }
 
-va_status va_graph_forward(va_graph *g) {
-    if (!g->gpu)
-        return va_fail(g->ctx, VA_ERR_USAGE, "forward: the graph is not realised");
-    g->ran = false;
+static va_status record_forward(void *user) {
+    va_graph *g = user;
     for (int64_t n = 0; n < g->n_nodes; n++) {
         if (!g->nodes[n].run)
             continue;
@@ -119,8 +119,16 @@ va_status va_graph_forward(va_graph *g) {
         if (st != VA_OK)
             return va_fail_in(g->ctx, st, "%s (%s)", g->nodes[n].name, g->nodes[n].op->name);
     }
-    g->ran = true;
     return VA_OK;
+}
+
+va_status va_graph_forward(va_graph *g) {
+    if (!g->gpu)
+        return va_fail(g->ctx, VA_ERR_USAGE, "forward: the graph is not realised");
+    g->ran = false;
+    const va_status st = va_graph_run_or_replay(g, &g->forward, NULL, record_forward, g);
+    g->ran = st == VA_OK;
+    return st;
 }
 
 va_status va_graph_read(va_graph *g, va_node n, float *data) {
