@@ -187,6 +187,8 @@ typedef struct va_gpu_counts {
     int64_t waits; // the host waited for a submission: for results, for a staging chunk or memory
                    // in use, or because it was 64 submissions ahead
 } va_gpu_counts;
+// va_time_s() when the queue was first given a dispatch; 0: it was not yet.
+double va_gpu_first_dispatch_s(const va_gpu *gpu);
 // Since the device was opened.
 va_gpu_counts va_gpu_get_counts(const va_gpu *gpu);
 

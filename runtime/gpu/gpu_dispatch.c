@@ -106,6 +106,10 @@ int64_t va_gpu_dispatch_count(const va_gpu *gpu) {
     return gpu->counts.dispatches;
 }
 
+double va_gpu_first_dispatch_s(const va_gpu *gpu) {
+    return gpu->first_dispatch_s;
+}
+
 va_gpu_counts va_gpu_get_counts(const va_gpu *gpu) {
     return gpu->counts;
 }

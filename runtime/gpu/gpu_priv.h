@@ -177,6 +177,7 @@ struct va_gpu {
     gpu_access tracked[GPU_MAX_TRACKED];
     int n_tracked;
     va_gpu_counts counts;
+    double first_dispatch_s; // 0: none yet
 
     bool replay;                // not switched off
     va_recording *capture;      // being recorded; then there is no open slot

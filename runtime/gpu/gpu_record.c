@@ -212,6 +212,8 @@ static va_status submit(va_gpu *gpu, gpu_slot *slot, VkCommandBuffer cmd) {
         end = &(*end)->next;
     *end = slot;
     gpu->counts.submissions++;
+    if (gpu->first_dispatch_s == 0 && gpu->counts.dispatches > 0)
+        gpu->first_dispatch_s = va_time_s();
 done:
     return st;
 }
