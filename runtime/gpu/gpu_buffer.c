@@ -20,8 +20,7 @@ va_status va_buffer_create(va_gpu *gpu, int64_t size_bytes, const char *name, va
     VA_TRY(gpu_suballocate(gpu, aligned, &b->block, &b->range));
     b->gpu = gpu;
     b->size_bytes = size_bytes;
-    b->last_use = b->block->last_use; // the memory may have had another owner
-    b->last_write = b->block->last_write;
+    b->last_use = b->last_write = b->block->freed_use; // the memory may have had another owner
     b->next = gpu->buffers;
     if (b->next)
         b->next->prev = b;
@@ -47,6 +46,7 @@ void va_buffer_destroy(va_buffer **pbuffer) {
         b->gpu->buffers = b->next;
     if (b->next)
         b->next->prev = b->prev;
+    b->block->freed_use = VA_MAX(b->block->freed_use, b->last_use);
     if (b->n_recordings)
         gpu_forget_buffer(b);
     gpu_release(b->gpu, b->block, b->range);
@@ -93,7 +93,7 @@ va_status gpu_touch(va_gpu *gpu, va_slice s, bool write) {
         return gpu_capture_touch(gpu, s.buffer, write);
     s.buffer->last_use = s.buffer->block->last_use = gpu->serial;
     if (write)
-        s.buffer->last_write = s.buffer->block->last_write = gpu->serial;
+        s.buffer->last_write = gpu->serial;
     return VA_OK;
 }
 

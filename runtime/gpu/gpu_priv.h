@@ -45,7 +45,8 @@ typedef struct gpu_block {
     bool dedicated;  // to one large buffer
     gpu_range *free; // sorted, coalesced
     int64_t n_free, cap_free;
-    uint64_t last_use, last_write; // serials
+    uint64_t last_use;  // serial, of the whole block
+    uint64_t freed_use; // of buffers that lay in it and were destroyed
     struct gpu_block *next;
 } gpu_block;
 

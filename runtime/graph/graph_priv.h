@@ -110,6 +110,7 @@ struct va_graph {
     int32_t n_pool;
     uint64_t memory; // number of the present choice of buffers for weights
     replay forward;
+    int64_t forward_at; // node that the forward pass by pieces comes to next
 };
 
 // Bytes that a tensor or scratch area takes: rounded as buffers are.

@@ -58,6 +58,8 @@ va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor) {
         return va_fail(g->ctx, VA_ERR_USAGE, "weight %s: expected %lld bytes of memory, got %lld",
                        nd->name, (long long)va_tensor_bytes(tensor),
                        (long long)(va_tensor_present(tensor) ? tensor->mem.size_bytes : 0));
+    if (va_tensor_present(&nd->y))
+        g->forward_at = 0; // what ran may have read the old one
     nd->y = *tensor;
     g->ran = false;
     g->memory++;
@@ -76,6 +78,7 @@ va_status va_graph_set(va_graph *g, va_node input, const void *data) {
         return va_fail_in(g->ctx, st, "%s", nd->name);
     nd->is_set = true;
     g->ran = false; // stored values belong to the old input
+    g->forward_at = 0;
     return VA_OK;
 }
 
@@ -110,16 +113,45 @@ static va_status run_node(va_graph *g, va_node n) {
     return nd->op->forward(&c);
 }
 
+static va_status run_named(va_graph *g, int64_t n) {
+    const va_status st = run_node(g, (va_node)n);
+    return st == VA_OK ? st
+                       : va_fail_in(g->ctx, st, "%s (%s)", g->nodes[n].name, g->nodes[n].op->name);
+}
+
 static va_status record_forward(void *user) {
+    va_status st = VA_OK;
     va_graph *g = user;
-    for (int64_t n = 0; n < g->n_nodes; n++) {
-        if (!g->nodes[n].run)
-            continue;
-        va_status st = run_node(g, (va_node)n);
-        if (st != VA_OK)
-            return va_fail_in(g->ctx, st, "%s (%s)", g->nodes[n].name, g->nodes[n].op->name);
+    for (int64_t n = 0; n < g->n_nodes; n++)
+        if (g->nodes[n].run)
+            VA_TRY(run_named(g, n));
+done:
+    return st;
+}
+
+static bool has_weights(const va_graph *g, const node *nd) {
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        if (nd->in[i] != VA_NODE_NONE && g->nodes[nd->in[i]].kind == NODE_WEIGHT &&
+            !va_tensor_present(&g->nodes[nd->in[i]].y))
+            return false;
+    return true;
+}
+
+va_status va_graph_forward_part(va_graph *g, bool *finished) {
+    va_status st = VA_OK;
+    *finished = false;
+    if (!g->gpu)
+        return va_fail(g->ctx, VA_ERR_USAGE, "forward: the graph is not realised");
+    for (; g->forward_at < g->n_nodes; g->forward_at++) {
+        const node *nd = &g->nodes[g->forward_at];
+        if (nd->run && !has_weights(g, nd))
+            return VA_OK;
+        if (nd->run)
+            VA_TRY(run_named(g, g->forward_at));
     }
-    return VA_OK;
+    *finished = g->ran = true;
+done:
+    return st;
 }
 
 va_status va_graph_forward(va_graph *g) {
