@@ -1,6 +1,6 @@
 // gpu_buffer.c: buffers and the ways bytes get in, out and around.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdlib.h>

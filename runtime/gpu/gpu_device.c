@@ -1,6 +1,6 @@
 // gpu_device.c: opening and closing a device.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // gpu_dispatch.c: checking and recording a dispatch.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 static va_status check_dispatch(va_gpu *gpu, const va_dispatch *d) {
     va_status st = VA_OK;

@@ -1,6 +1,6 @@
 // gpu_record.c: the implicit command buffer: submission, waiting, barriers.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -198,7 +198,7 @@ done:
     return st;
 }
 
-// Gives the command buffer to the queue; the slot's serial is the last.
+// Gives the command buffer to the queue; the slot is in flight from here on.
 static va_status submit(va_gpu *gpu, gpu_slot *slot, VkCommandBuffer cmd) {
     va_status st = VA_OK;
     VkSubmitInfo info = {

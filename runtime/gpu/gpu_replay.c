@@ -10,7 +10,7 @@
 // The buffers it uses know how many recordings they are in; when one is destroyed, these recordings
 // are marked as lost. Its memory may have another owner by then, and its VkBuffer may be gone.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdio.h>
