@@ -105,6 +105,7 @@ struct va_cli {
     int n_args;
     va_cli_value *values; // in the order given
     int n_values;
+    double start_s; // va_time_s() when the program began
     bool json;
     bool told;    // what is wrong stands on stderr already
     va_json *out; // an object that --json prints; filled by the verb (always there)
