@@ -52,6 +52,7 @@
     X(OPT_REPEAT, "--repeat", NULL, "N", "runs of each (5)")                                       \
     X(OPT_ONLY, "--only", NULL, "LIST", "forward, jvp, svd, dense, probe, with commas between")    \
     X(OPT_LIMIT, "--limit", NULL, "S", "seconds for one kind of work (20)")                        \
+    X(OPT_TUNE, "--tune", NULL, NULL, "find this device's fastest matmul tiles, and keep them")    \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
     X(OPT_RESUME, "--resume", NULL, NULL, "continue an interrupted run")                           \
