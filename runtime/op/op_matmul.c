@@ -101,8 +101,12 @@ done:
 
 // -- processors ------------------------------------------------------------------------------
 
-// Rows of a tile of the processor's kernel: more share each load of W.
-static uint32_t cpu_groups(uint32_t n_rows, uint32_t lanes) {
+// Groups of rows in a tile of the processor's kernel: more share each load of W. Large tiles take
+// seconds to compile; there the last one is as full as the others.
+static uint32_t cpu_groups(uint32_t n_rows, uint32_t lanes, bool large) {
+    const uint32_t most = 8 * lanes, n_tiles = (n_rows + most - 1) / most;
+    if (large && n_rows > 4 * lanes)
+        return (n_rows + n_tiles * lanes - 1) / (n_tiles * lanes);
     return n_rows <= lanes ? 1 : n_rows <= 2 * lanes ? 2 : 4;
 }
 
@@ -110,10 +114,11 @@ static va_status run_cpu(const va_op_call *c, const op_matmul *m, const va_slice
                          const matmul_push *p) {
     enum { COLS = 8 }; // of a lane, as in the shader
     uint32_t lanes = va_gpu_get_info(c->gpu)->subgroup_size >= 8 ? 8 : 4;
-    uint32_t groups = cpu_groups(p->n_rows, lanes);
     uint32_t whole =
         p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->n_cols | p->c_stride | p->c_0;
-    bool aligned = whole % 4 == 0;
+    bool aligned = whole % 8 == 0;
+    bool large = aligned && (uint64_t)p->n_rows * p->n_cols * p->n_inner >= 1 << 26;
+    uint32_t groups = cpu_groups(p->n_rows, lanes, large);
     va_kernel kernel = {.shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
                         .n_bind = 4,
                         .write_mask = 1u << 3,
