@@ -4,18 +4,23 @@
 
 enum { COLS = 8 }; // of a lane, as in shaders/op/linear_cpu.comp
 
-// Rows of a tile: more share each load of W.
-static uint32_t n_groups(uint32_t n_rows, uint32_t lanes) {
+// Groups of rows in a tile: more share each load of W. Large tiles take seconds to compile; there the
+// last one is as full as the others.
+static uint32_t n_groups(uint32_t n_rows, uint32_t lanes, bool large) {
+    const uint32_t most = 8 * lanes, n_tiles = (n_rows + most - 1) / most;
+    if (large && n_rows > 4 * lanes)
+        return (n_rows + n_tiles * lanes - 1) / (n_tiles * lanes);
     return n_rows <= lanes ? 1 : n_rows <= 2 * lanes ? 2 : 4;
 }
 
 static va_status run(const matmul_job *job) {
     const matmul_push *p = &job->p;
     uint32_t lanes = va_gpu_get_info(job->c->gpu)->subgroup_size >= 8 ? 8 : 4;
-    uint32_t groups = n_groups(p->n_rows, lanes);
     uint32_t whole =
         p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->n_cols | p->c_stride | p->c_0;
-    bool aligned = whole % 4 == 0;
+    bool aligned = whole % 8 == 0;
+    bool large = aligned && (uint64_t)p->n_rows * p->n_cols * p->n_inner >= 1 << 26;
+    uint32_t groups = n_groups(p->n_rows, lanes, large);
     const op_matmul *m = job->m;
     va_kernel kernel = {.shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
                         .n_bind = 4,

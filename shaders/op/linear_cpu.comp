@@ -1,10 +1,11 @@
 #version 450
 // linear_cpu.comp: matmul for drivers that run on the processor: the `cpu` kernel.
-// There a load costs some 20 cycles in every lane, whatever is loaded, a shuffle three and a
-// multiply-add one or two for all lanes. So a workgroup is one subgroup, without shared memory or
-// barriers; each lane loads rows of A for all, columns of W for itself; and the tile,
-// (GROUPS LANES) x (COLS LANES), is as large as the first-level cache allows for the sums.
-// Sums run over the inner index in order, four terms between two writes of a sum.
+// There a load costs each lane some ten cycles, its first component the most of them; a shuffle
+// costs three and a multiply-add one or two for all lanes. So a workgroup is one subgroup, without
+// shared memory or barriers; each lane loads rows of A for all, columns of W for itself; and the
+// tile, (GROUPS LANES) x (COLS LANES), is as large as the first-level cache allows for the sums.
+// Addresses are kept in variables: drivers fetch push constants anew wherever a loop names them.
+// Sums run over the inner index in order, STEP terms between two writes of a sum.
 // variants: NT NN
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
@@ -14,18 +15,18 @@
 #include "weight.glsl"
 
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
-layout(constant_id = 2) const uint ALIGNED = 0; // rows of A, W and C and the inner index come in fours
+layout(constant_id = 2) const uint ALIGNED = 0; // rows of A, W, C and the inner index come in eights
 layout(constant_id = 3) const uint LANES = 8;   // 8 or 4: the local size, at most a subgroup
 layout(constant_id = 4) const uint GROUPS = 4;
 layout(constant_id = 5) const uint MAY_ADD = 0; // `accumulate` may be set: costs compile time
 
-const uint COLS = 8;
+const uint COLS = 8; // of W in a lane
+const uint STEP = ALIGNED != 0 ? 8 : 4; // of the inner index
 
 layout(local_size_x = 8, local_size_x_id = 3) in;
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 0) readonly buffer A4 { vec4 a4[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
-layout(set = 0, binding = 1) readonly buffer W2 { uvec2 w2[]; };
 layout(set = 0, binding = 1) readonly buffer W4 { uvec4 w4[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
 layout(set = 0, binding = 3) buffer C { float c[]; };
@@ -34,6 +35,11 @@ layout(set = 0, binding = 3) buffer C4 { vec4 c4[]; };
 // Row g LANES + l of the tile. Loops over it run over whole dimensions, so that compilers unroll
 // them and the sums become registers; with 4 lanes the second half of l is not used.
 float acc[GROUPS][8][COLS];
+float wv[STEP][COLS]; // the lane's columns
+float av[STEP];       // the lane's row of a group
+uint a_at[GROUPS];    // where these rows begin in A
+uint last;            // n_inner - 1
+uint touched = 0;     // by touch()
 
 uint tile_col(uint first_col, uint j)
 {
@@ -42,82 +48,122 @@ uint tile_col(uint first_col, uint j)
 
 // Rows and columns past the end repeat others and are not stored; past the end of the inner index
 // everything is 0.
-vec4 cut(vec4 v, uint k)
+float cut(float v, uint k)
 {
-    return mix(vec4(0), v, lessThan(uvec4(k, k + 1, k + 2, k + 3), uvec4(n_inner)));
+    return k <= last ? v : 0.0;
 }
 
-vec4 load_a(uint first_row, uint g, uint k)
+void start_a(uint first_row)
 {
-    uint r = first_row + g * LANES + gl_LocalInvocationID.x;
-    uint at = (row0 + (r < n_rows ? r : n_rows - 1)) * a_stride + a_0 + k;
-    if (ALIGNED != 0)
-        return a4[at / 4];
-    uint end = at + n_inner - 1 - k;
-    return cut(vec4(a[at], a[min(at + 1, end)], a[min(at + 2, end)], a[min(at + 3, end)]), k);
+    for (uint g = 0; g < GROUPS; g++) {
+        uint row = min(first_row + g * LANES + gl_LocalInvocationID.x, n_rows - 1);
+        a_at[g] = (row0 + row) * a_stride + a_0;
+    }
 }
 
-// Elements at..at+3 of W, at a multiple of 4.
-vec4 load_four(uint at)
+void load_a(uint g, uint k)
 {
+    if (ALIGNED == 0) {
+        for (uint i = 0; i < STEP; i++)
+            av[i] = cut(a[a_at[g] + min(k + i, last)], k + i);
+    } else {
+        for (uint j = 0; j < STEP; j += 4) {
+            vec4 v = a4[(a_at[g] + k + j) / 4];
+            for (uint i = 0; i < 4; i++)
+                av[j + i] = v[i];
+        }
+    }
+}
+
+// Elements at..at+7 of W, at a multiple of 8.
+void load_eight(uint at, out float v[8])
+{
+    uvec4 low = w4[DTYPE == DTYPE_F32 ? at / 4 : at / 8], high = low;
     if (DTYPE == DTYPE_F32)
-        return uintBitsToFloat(w4[at / 4]);
-    uvec2 words = w2[at / 4];
-    return vec4(weight_unpack(DTYPE, words.x, 0), weight_unpack(DTYPE, words.x, 1),
-                weight_unpack(DTYPE, words.y, 0), weight_unpack(DTYPE, words.y, 1));
+        high = w4[at / 4 + 1];
+    for (uint i = 0; i < 8; i++)
+        v[i] = DTYPE == DTYPE_F32 ? uintBitsToFloat(i < 4 ? low[i] : high[i - 4])
+                                  : weight_unpack(DTYPE, low[i / 2], i);
 }
 
 #ifdef NT
-vec4 load_w(uint first_col, uint j, uint k)
-{
-    uint col = tile_col(first_col, j), at = (col < n_cols ? col : n_cols - 1) * w_stride + k;
-    if (ALIGNED != 0)
-        return load_four(at);
-    uint end = at + n_inner - 1 - k;
-    return cut(vec4(WEIGHT(w, at), WEIGHT(w, min(at + 1, end)), WEIGHT(w, min(at + 2, end)),
-                    WEIGHT(w, min(at + 3, end))), k);
-}
+uint w_at[COLS]; // rows of W
 
-void load_tile(uint first_col, uint k, out vec4 wv[COLS])
+void start_w(uint first_col)
 {
     for (uint j = 0; j < COLS; j++)
-        wv[j] = load_w(first_col, j, k);
-}
-#else
-// Columns 4 j4 .. 4 j4 + 3 of the lane's, in row k, or 0 in rows past the end.
-vec4 load_w(uint first_col, uint j4, uint k)
-{
-    uint col = tile_col(first_col, 4 * j4), last = n_cols - 1;
-    if (ALIGNED != 0)
-        return load_four(k * w_stride + (col < n_cols ? col : n_cols - 4));
-    uint row = min(k, n_inner - 1) * w_stride;
-    vec4 v = vec4(WEIGHT(w, row + min(col, last)), WEIGHT(w, row + min(col + 1, last)),
-                  WEIGHT(w, row + min(col + 2, last)), WEIGHT(w, row + min(col + 3, last)));
-    return k < n_inner ? v : vec4(0);
+        w_at[j] = min(tile_col(first_col, j), n_cols - 1) * w_stride;
 }
 
-void load_tile(uint first_col, uint k, out vec4 wv[COLS])
+void load_w(uint k)
 {
-    for (uint j4 = 0; j4 < COLS / 4; j4++) {
-        mat4 rows = transpose(mat4(load_w(first_col, j4, k), load_w(first_col, j4, k + 1),
-                                   load_w(first_col, j4, k + 2), load_w(first_col, j4, k + 3)));
-        wv[4 * j4] = rows[0];
-        wv[4 * j4 + 1] = rows[1];
-        wv[4 * j4 + 2] = rows[2];
-        wv[4 * j4 + 3] = rows[3];
+    for (uint j = 0; j < COLS; j++) {
+        float v[8];
+        if (ALIGNED != 0)
+            load_eight(w_at[j] + k, v);
+        for (uint i = 0; i < STEP; i++)
+            wv[i][j] = ALIGNED != 0 ? v[i] : cut(WEIGHT(w, w_at[j] + min(k + i, last)), k + i);
     }
+}
+
+void touch(uint k)
+{
+}
+#else
+uint w_at[COLS];   // columns of W
+uint w_col, w_end; // the tile's first column, W's last one
+uint w_row;        // elements of a row
+const uint LINE = DTYPE == DTYPE_F32 ? 16 : 32; // elements of W in a line of the cache
+
+void start_w(uint first_col)
+{
+    uint col = tile_col(first_col, 0);
+    for (uint j = 0; j < COLS; j++)
+        w_at[j] = ALIGNED != 0 && col >= n_cols ? n_cols - COLS + j : min(col + j, n_cols - 1);
+    w_col = first_col;
+    w_end = n_cols - 1;
+    w_row = w_stride;
+}
+
+void load_w(uint k)
+{
+    for (uint i = 0; i < STEP; i++) {
+        uint row = min(k + i, last) * w_row;
+        if (ALIGNED != 0)
+            load_eight(row + w_at[0], wv[i]);
+        for (uint j = 0; j < COLS; j++)
+            if (ALIGNED == 0)
+                wv[i][j] = cut(WEIGHT(w, row + w_at[j]), k + i);
+    }
+}
+
+// Brings rows from k on into the cache, LANES at once: they lie in as many pages, of which load_w
+// would await one after another.
+void touch(uint k)
+{
+    for (uint i = 0; i < STEP; i += LANES)
+        for (uint j = 0; j < COLS * LANES; j += LINE) {
+            uint row = min(k + i + gl_LocalInvocationID.x, last);
+            uint at = row * w_row + min(w_col + j, w_end);
+            touched |= w[DTYPE == DTYPE_F32 ? at : at / 2];
+        }
 }
 #endif
 
-void add_group(uint g, vec4 av, vec4 wv[COLS])
+void add_group(uint g)
 {
     for (uint l = 0; l < 8; l++) {
         if (l >= LANES)
             break;
-        vec4 b = subgroupShuffle(av, l);
-        for (uint j = 0; j < COLS; j++)
-            acc[g][l][j] = fma(b.w, wv[j].w, fma(b.z, wv[j].z,
-                               fma(b.y, wv[j].y, fma(b.x, wv[j].x, acc[g][l][j]))));
+        float b[STEP];
+        for (uint i = 0; i < STEP; i++)
+            b[i] = subgroupShuffle(av[i], l);
+        for (uint j = 0; j < COLS; j++) {
+            float sum = acc[g][l][j];
+            for (uint i = 0; i < STEP; i++)
+                sum = fma(b[i], wv[i][j], sum);
+            acc[g][l][j] = sum;
+        }
     }
 }
 
@@ -156,12 +202,19 @@ void main()
         for (uint l = 0; l < 8; l++)
             for (uint j = 0; j < COLS; j++)
                 acc[g][l][j] = 0;
-    for (uint k = 0; k < n_inner; k += 4) {
-        vec4 wv[COLS];
-        load_tile(first_col, k, wv);
-        for (uint g = 0; g < GROUPS; g++)
-            add_group(g, load_a(first_row, g, k), wv);
+    last = n_inner - 1;
+    start_a(first_row);
+    start_w(first_col);
+    for (uint k = 0; k <= last; k += STEP) {
+        touch(k + STEP);
+        load_w(k);
+        for (uint g = 0; g < GROUPS; g++) {
+            load_a(g, k);
+            add_group(g);
+        }
     }
+    if ((touched & n_parts) != 0) // never, as n_parts is 0: only that touch() is not left out
+        return;
     vec4 bv[COLS / 4];
     for (uint j = 0; j < COLS; j += 4) {
         uint col = tile_col(first_col, j);

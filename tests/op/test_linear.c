@@ -71,7 +71,11 @@ static void test_large(void **state) {
 static void test_tile_edges(void **state) {
     static const struct {
         int64_t M, k, n_in, n_out;
-    } sizes[] = {{1, 1, 700, 2100}, {3, 5, 1030, 130}, {13, 1, 130, 517}, {11, 97, 1025, 40}};
+    } sizes[] = {{1, 1, 700, 2100},
+                 {3, 5, 1030, 130},
+                 {13, 1, 130, 517},
+                 {11, 97, 1025, 40},
+                 {5, 13, 1032, 1032}}; // large enough for a processor's largest tile
     for (int64_t i = 0; i < VA_COUNT(sizes); i++) {
         op_case c = {.op = VA_OP_LINEAR,
                      .x = {OP_F32_2(sizes[i].M, sizes[i].n_in),
