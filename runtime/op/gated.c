@@ -7,11 +7,12 @@
 //             detached  dy = b (dx W_up')                        (the gate's activation is frozen)
 //   vjp       exact     dx = (a dy) W_gate + (b dy) W_up
 //             detached  dx = (b dy) W_up
-// All k vectors of a token share a and b. From WIDE_K vectors on, exact mode therefore forms
+// All k vectors of a token share a and b. The narrow path hands them to the matmuls as factors, of
+// their results in jvp, of their operand in vjp. From WIDE_K vectors on, exact mode forms
 // W_eff = diag(a) W_gate + diag(b) W_up once per token, and dy = dx W_eff', dx = dy W_eff: one
-// product where the narrow path takes two. W_eff is made by ranges of rows, the narrow path's
-// elementwise products by ranges of vectors, both within ROOM_BYTES. VA_GATED=wide|narrow in the
-// environment overrides the choice, so that tests reach both at any k. act: see glu.c. Sums are as
+// product where the narrow path takes two. W_eff is made by ranges of rows, forward's product by
+// ranges of tokens, both within ROOM_BYTES. VA_GATED=wide|narrow in the environment overrides the
+// choice, so that tests reach both at any k. act: see glu.c. Sums are as
 // in linear.c; a W_eff is off by one rounding of each of its two terms and of their sum.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_matmul.h"
@@ -29,7 +30,7 @@ enum { WIDE_K = 128 };
 enum { ROOM_BYTES = 64 << 20, PAD = 256 };
 
 typedef struct gated_push {
-    uint32_t n, F, k, row0, part, d, first;
+    uint32_t n, F, row0, keep, d, first;
 } gated_push;
 
 static va_status infer(va_ctx *ctx, const va_op_attr *attr, const va_tensor *x, va_tensor *y,
@@ -61,31 +62,26 @@ static int64_t n_vectors(const va_op_call *c, va_pass pass) {
     return c->x[X].shape[0] * (pass == VA_FORWARD ? 1 : c->k);
 }
 
-// The narrow path keeps one product of a chunk of vectors, but for a detached jvp, which has one
-// product altogether. Chunks begin at bindable offsets whatever the row's length.
-static int64_t chunk_rows(const va_op_call *c, va_pass pass) {
-    enum { STEP = PAD / 4 };
-    const int64_t rows = n_vectors(c, pass);
-    if (pass == VA_JVP && c->mode == VA_DETACHED)
-        return rows;
-    const int64_t fit = ROOM_BYTES / (width(c) * 4) / STEP * STEP;
-    return VA_MIN(rows, VA_MAX(fit, STEP));
-}
-
-static int64_t product_bytes(const va_op_call *c, va_pass pass) {
-    return pass == VA_JVP && c->mode == VA_DETACHED ? 0 : chunk_rows(c, pass) * width(c) * 4;
-}
-
-// What the matmuls of whole chunks and of the last one take.
-static int64_t matmul_bytes(const va_op_call *c, va_pass pass) {
-    const int64_t chunk = chunk_rows(c, pass), rest = n_vectors(c, pass) % chunk;
+// What the matmuls of n rows take.
+static int64_t matmul_bytes(const va_op_call *c, va_pass pass, int64_t n) {
     int64_t bytes = 0;
-    for (int w = GATE; w <= UP; w++) {
-        bytes = VA_MAX(bytes, op_matmul_scratch(pass != VA_VJP, chunk, &c->x[w]));
-        if (rest > 0)
-            bytes = VA_MAX(bytes, op_matmul_scratch(pass != VA_VJP, rest, &c->x[w]));
-    }
+    for (int w = GATE; w <= UP; w++)
+        bytes = VA_MAX(bytes, op_matmul_scratch(pass != VA_VJP, n, &c->x[w]));
     return pad(bytes);
+}
+
+// Tokens of which forward keeps a product at once. They begin at bindable offsets whatever the
+// row's length.
+static int64_t chunk_rows(const va_op_call *c) {
+    enum { STEP = PAD / 4 };
+    const int64_t fit = ROOM_BYTES / (width(c) * 4) / STEP * STEP;
+    return VA_MIN(c->x[X].shape[0], VA_MAX(fit, STEP));
+}
+
+static int64_t chunk_matmul_bytes(const va_op_call *c) {
+    const int64_t chunk = chunk_rows(c), rest = c->x[X].shape[0] % chunk;
+    const int64_t bytes = matmul_bytes(c, VA_FORWARD, chunk);
+    return rest > 0 ? VA_MAX(bytes, matmul_bytes(c, VA_FORWARD, rest)) : bytes;
 }
 
 // W_eff, and the rows of both weights where they must be unpacked.
@@ -119,103 +115,88 @@ static bool is_wide(const va_op_call *c, va_pass pass) {
 static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
     if (is_wide(c, pass))
         return wide_matmul_bytes(c, pass) + n_areas(c) * range_bytes(c);
-    return matmul_bytes(c, pass) + product_bytes(c, pass);
+    if (pass == VA_FORWARD)
+        return chunk_matmul_bytes(c) + chunk_rows(c) * width(c) * 4;
+    return matmul_bytes(c, pass, n_vectors(c, pass));
 }
 
-// -- narrow ----------------------------------------------------------------------------------
+// -- forward ---------------------------------------------------------------------------------
 
-// Vectors row..row+n-1 of a pass, and where a product of theirs may be kept.
+// Tokens row..row+n-1, and where a product of theirs is kept.
 typedef struct chunk {
-    va_pass pass;
     int64_t row, n;
     va_slice product;
 } chunk;
 
-// Those of a block [.., row] of vectors.
+// Those of a block [.., row].
 static va_slice rows_of(const chunk *p, const va_tensor *t, int64_t row) {
     return va_slice_at(t->mem, p->row * row * 4, p->n * row * 4);
 }
 
-static va_status multiply(const va_op_call *c, const chunk *p, int w, va_slice from, va_slice to,
-                          bool accumulate) {
-    const op_matmul m = {.transpose = p->pass != VA_VJP,
+static va_status multiply(const va_op_call *c, const chunk *p, int w, va_slice to) {
+    const op_matmul m = {.transpose = true,
                          .n_rows = p->n,
-                         .a = from,
+                         .a = rows_of(p, &c->x[X], c->x[X].shape[1]),
                          .c = to,
                          .w = &c->x[w],
-                         .accumulate = accumulate,
-                         .scratch = va_slice_at(c->scratch, 0, matmul_bytes(c, p->pass))};
+                         .scratch = va_slice_at(c->scratch, 0, chunk_matmul_bytes(c))};
     return op_matmul_run(c, &m);
 }
 
-static va_status run_rows(const va_op_call *c, const chunk *p, const char *shader,
-                          uint32_t write_mask, uint32_t part, const va_slice *bind) {
-    const va_kernel kernel = {.shader = shader,
+static va_status activate(const va_op_call *c, const chunk *p, va_slice y) {
+    // What is not written is bound to something that is there.
+    const bool keep = va_tensor_present(&c->aux);
+    const va_kernel kernel = {.shader = "op/gated.FORWARD",
                               .n_bind = 3,
-                              .write_mask = write_mask,
+                              .write_mask = 1u << 1 | (keep ? 1u << 2 : 0),
                               .push_bytes = sizeof(gated_push),
                               .n_spec = 1,
                               .spec = {c->attr->act}};
     const int64_t n = p->n * width(c);
-    const gated_push push = {.n = (uint32_t)n,
-                             .F = (uint32_t)width(c),
-                             .k = (uint32_t)(p->pass == VA_FORWARD ? 1 : c->k),
-                             .row0 = (uint32_t)p->row,
-                             .part = part};
+    const gated_push push = {
+        .n = (uint32_t)n, .F = (uint32_t)width(c), .row0 = (uint32_t)p->row, .keep = keep};
+    const va_slice bind[] = {p->product, y, keep ? c->aux.mem : p->product};
     return op_run_items(c, &kernel, bind, &push, n);
 }
 
-static va_status forward_chunk(const va_op_call *c, const chunk *p) {
+static va_status run_forward(const va_op_call *c) {
     va_status st = VA_OK;
-    const va_slice x = rows_of(p, &c->x[X], c->x[X].shape[1]), y = rows_of(p, &c->y, width(c));
-    VA_TRY(multiply(c, p, GATE, x, y, false));
-    VA_TRY(multiply(c, p, UP, x, p->product, false));
-    // What is not written is bound to something that is there.
-    const bool keep = va_tensor_present(&c->aux);
-    VA_TRY(run_rows(c, p, "op/gated.FORWARD", 1u << 1 | (keep ? 1u << 2 : 0), keep,
-                    (va_slice[]){p->product, y, keep ? c->aux.mem : p->product}));
-done:
-    return st;
-}
-
-static va_status jvp_chunk(const va_op_call *c, const chunk *p) {
-    va_status st = VA_OK;
-    const va_slice dx = rows_of(p, &c->dx[X], c->x[X].shape[1]), dy = rows_of(p, &c->dy, width(c));
-    const bool gate = c->mode == VA_EXACT;
-    if (gate)
-        VA_TRY(multiply(c, p, GATE, dx, p->product, false));
-    VA_TRY(multiply(c, p, UP, dx, dy, false));
-    // What is not read is bound to something that is there.
-    VA_TRY(run_rows(c, p, "op/gated.JVP", 1u << 2, gate,
-                    (va_slice[]){c->aux.mem, gate ? p->product : c->aux.mem, dy}));
-done:
-    return st;
-}
-
-static va_status vjp_chunk(const va_op_call *c, const chunk *p) {
-    va_status st = VA_OK;
-    const va_slice dx = rows_of(p, &c->dx[X], c->x[X].shape[1]), dy = rows_of(p, &c->dy, width(c));
-    const va_slice bind[] = {c->aux.mem, dy, p->product};
-    VA_TRY(run_rows(c, p, "op/gated.VJP", 1u << 2, 1, bind));
-    VA_TRY(multiply(c, p, UP, p->product, dx, c->accumulate[X]));
-    if (c->mode == VA_DETACHED)
-        goto done;
-    VA_TRY(run_rows(c, p, "op/gated.VJP", 1u << 2, 0, bind));
-    VA_TRY(multiply(c, p, GATE, p->product, dx, true));
-done:
-    return st;
-}
-
-static va_status for_chunks(const va_op_call *c, va_pass pass,
-                            va_status (*run)(const va_op_call *, const chunk *)) {
-    va_status st = VA_OK;
-    const int64_t rows = n_vectors(c, pass), step = chunk_rows(c, pass);
+    const int64_t rows = c->x[X].shape[0], step = chunk_rows(c);
     for (int64_t row = 0; row < rows; row += step) {
-        chunk p = {.pass = pass, .row = row, .n = VA_MIN(step, rows - row)};
-        if (product_bytes(c, pass) > 0)
-            p.product = va_slice_at(c->scratch, matmul_bytes(c, pass), p.n * width(c) * 4);
-        VA_TRY(run(c, &p));
+        chunk p = {.row = row, .n = VA_MIN(step, rows - row)};
+        p.product = va_slice_at(c->scratch, chunk_matmul_bytes(c), p.n * width(c) * 4);
+        const va_slice y = rows_of(&p, &c->y, width(c));
+        VA_TRY(multiply(c, &p, GATE, y));
+        VA_TRY(multiply(c, &p, UP, p.product));
+        VA_TRY(activate(c, &p, y));
     }
+done:
+    return st;
+}
+
+// -- narrow ----------------------------------------------------------------------------------
+
+// One of the two products, with its part of aux as factor: a for W_gate, b for W_up.
+static va_status multiply_by(const va_op_call *c, va_pass pass, int w, bool accumulate) {
+    const op_matmul m = {.transpose = pass == VA_JVP,
+                         .n_rows = n_vectors(c, pass),
+                         .a = pass == VA_JVP ? c->dx[X].mem : c->dy.mem,
+                         .c = pass == VA_JVP ? c->dy.mem : c->dx[X].mem,
+                         .w = &c->x[w],
+                         .accumulate = accumulate,
+                         .scratch = c->scratch,
+                         .factor = c->aux.mem,
+                         .factor_rows = c->k,
+                         .factor_stride = 2 * width(c),
+                         .factor_0 = w == GATE ? 0 : width(c)};
+    return op_matmul_run(c, &m);
+}
+
+static va_status run_narrow(const va_op_call *c, va_pass pass) {
+    va_status st = VA_OK;
+    VA_TRY(multiply_by(c, pass, UP, pass == VA_VJP && c->accumulate[X]));
+    if (c->mode == VA_EXACT)
+        VA_TRY(multiply_by(c, pass, GATE, true));
 done:
     return st;
 }
@@ -309,7 +290,7 @@ static va_status forward(const va_op_call *c) {
     va_tensor y;
     VA_TRY(op_check(c, &va_op_gated, VA_FORWARD, &y));
     const va_op_call t = trim(c, VA_FORWARD, &y);
-    VA_TRY(for_chunks(&t, VA_FORWARD, forward_chunk));
+    VA_TRY(run_forward(&t));
 done:
     return st;
 }
@@ -321,7 +302,7 @@ static va_status jvp(const va_op_call *c) {
     if (!va_tensor_present(&c->dx[X]))
         return va_gpu_fill(c->gpu, op_tangent_slice(c, &c->dy, &y), 0);
     const va_op_call t = trim(c, VA_JVP, &y);
-    st = is_wide(c, VA_JVP) ? run_wide(&t, VA_JVP) : for_chunks(&t, VA_JVP, jvp_chunk);
+    st = is_wide(c, VA_JVP) ? run_wide(&t, VA_JVP) : run_narrow(&t, VA_JVP);
 done:
     return st;
 }
@@ -333,7 +314,7 @@ static va_status vjp(const va_op_call *c) {
     if (!va_tensor_present(&c->dx[X]))
         goto done;
     const va_op_call t = trim(c, VA_VJP, &y);
-    st = is_wide(c, VA_VJP) ? run_wide(&t, VA_VJP) : for_chunks(&t, VA_VJP, vjp_chunk);
+    st = is_wide(c, VA_VJP) ? run_wide(&t, VA_VJP) : run_narrow(&t, VA_VJP);
 done:
     return st;
 }

@@ -4,8 +4,8 @@
 
 enum { COLS = 8 }; // of a lane, as in shaders/op/linear_cpu.comp
 
-// Groups of rows in a tile: more share each load of W. Large tiles take seconds to compile; there the
-// last one is as full as the others.
+// Groups of rows in a tile: more share each load of W. Large tiles take seconds to compile; there
+// the last one is as full as the others.
 static uint32_t n_groups(uint32_t n_rows, uint32_t lanes, bool large) {
     const uint32_t most = 8 * lanes, n_tiles = (n_rows + most - 1) / most;
     if (large && n_rows > 4 * lanes)
@@ -14,22 +14,23 @@ static uint32_t n_groups(uint32_t n_rows, uint32_t lanes, bool large) {
 }
 
 static va_status run(const matmul_job *job) {
-    const matmul_push *p = &job->p;
+    matmul_push push = job->p, *p = &push;
+    push.n_parts = 0; // touch() in the shader wants it so
     uint32_t lanes = va_gpu_get_info(job->c->gpu)->subgroup_size >= 8 ? 8 : 4;
-    uint32_t whole =
-        p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->n_cols | p->c_stride | p->c_0;
+    uint32_t whole = p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->n_cols | p->c_stride |
+                     p->c_0 | p->f_stride | p->f_0;
     bool aligned = whole % 8 == 0;
     bool large = aligned && (uint64_t)p->n_rows * p->n_cols * p->n_inner >= 1 << 26;
     uint32_t groups = n_groups(p->n_rows, lanes, large);
     const op_matmul *m = job->m;
     va_kernel kernel = {.shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
-                        .n_bind = 4,
+                        .n_bind = 5,
                         .write_mask = 1u << 3,
                         .push_bytes = sizeof *p,
-                        .n_spec = 6,
+                        .n_spec = 7,
                         .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, aligned, lanes,
-                                 groups, p->accumulate}};
-    const va_slice bind[] = {job->a, job->w, job->bias, job->out};
+                                 groups, p->accumulate, p->f_rows > 0}};
+    const va_slice bind[] = {job->a, job->w, job->bias, job->out, job->factor};
     return op_run_groups(job->c, &kernel, bind, p,
                          matmul_count(p->n_rows, groups * lanes) *
                              matmul_count(p->n_cols, COLS * lanes));

@@ -1,12 +1,9 @@
 #version 450
 // gated.comp: what y = act(x W_gate') (x W_up') needs beside its matmuls. aux [M, 2, F] holds
 // a = act'(g) u and b = act(g).
-// FORWARD   y holds g, up u: y = act(g) u, and aux where there is one (part 1)
-// JVP       dy = a s + b dy, where s = dx W_gate' and dy = dx W_up' before; without a gate dy = b dy
-// VJP       s = a dy (part 0) or b dy (part 1)
+// FORWARD   y holds g, up u of tokens row0 and on: y = act(g) u, and aux with `keep`
 // FORM      rows first..first+n_rows-1 of W_eff = diag(a) W_gate + diag(b) W_up for token row0
-// Tangents are rows row0.. of [M k, F]; those of token m are rows m k to m k + k - 1.
-// variants: FORWARD JVP VJP FORM
+// variants: FORWARD FORM
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
 #define LOCAL 256
@@ -21,16 +18,8 @@ layout(local_size_x = LOCAL) in;
 layout(push_constant) uniform Push
 {
     uint n; // items
-    uint F, k, row0;
-    uint part; // JVP: whether there is a gate; FORWARD: an aux
-    uint d, first;
+    uint F, row0, keep, d, first;
 };
-
-// Place of a in aux for item i of [rows, F]; that of b is F further.
-uint aux_at(uint i)
-{
-    return (row0 + i / F) / k * 2 * F + i % F;
-}
 
 #ifdef FORWARD
 layout(set = 0, binding = 0) readonly buffer Up { float up[]; };
@@ -44,40 +33,11 @@ void main()
         return;
     float g = y[i], u = up[i], b = act(g);
     y[i] = b * u;
-    if (part == 0)
+    if (keep == 0)
         return;
-    aux[aux_at(i)] = act_slope(g) * u;
-    aux[aux_at(i) + F] = b;
-}
-#endif
-
-#ifdef JVP
-layout(set = 0, binding = 0) readonly buffer Aux { float aux[]; };
-layout(set = 0, binding = 1) readonly buffer S { float s[]; };
-layout(set = 0, binding = 2) buffer DY { float dy[]; };
-
-void main()
-{
-    uint i = item_index();
-    if (i >= n)
-        return;
-    float v = aux[aux_at(i) + F] * dy[i];
-    if (part != 0)
-        v = fma(aux[aux_at(i)], s[i], v);
-    dy[i] = v;
-}
-#endif
-
-#ifdef VJP
-layout(set = 0, binding = 0) readonly buffer Aux { float aux[]; };
-layout(set = 0, binding = 1) readonly buffer DY { float dy[]; };
-layout(set = 0, binding = 2) writeonly buffer S { float s[]; };
-
-void main()
-{
-    uint i = item_index();
-    if (i < n)
-        s[i] = aux[aux_at(i) + part * F] * dy[i];
+    uint at = (row0 + i / F) * 2 * F + i % F;
+    aux[at] = act_slope(g) * u;
+    aux[at + F] = b;
 }
 #endif
 

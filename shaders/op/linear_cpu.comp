@@ -19,6 +19,7 @@ layout(constant_id = 2) const uint ALIGNED = 0; // rows of A, W, C and the inner
 layout(constant_id = 3) const uint LANES = 8;   // 8 or 4: the local size, at most a subgroup
 layout(constant_id = 4) const uint GROUPS = 4;
 layout(constant_id = 5) const uint MAY_ADD = 0; // `accumulate` may be set: costs compile time
+layout(constant_id = 6) const uint HAS_FACTOR = 0;
 
 const uint COLS = 8; // of W in a lane
 const uint STEP = ALIGNED != 0 ? 8 : 4; // of the inner index
@@ -31,13 +32,16 @@ layout(set = 0, binding = 1) readonly buffer W4 { uvec4 w4[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
 layout(set = 0, binding = 3) buffer C { float c[]; };
 layout(set = 0, binding = 3) buffer C4 { vec4 c4[]; };
+layout(set = 0, binding = 4) readonly buffer Factor { float factor[]; };
+layout(set = 0, binding = 4) readonly buffer Factor4 { vec4 factor4[]; };
 
 // Row g LANES + l of the tile. Loops over it run over whole dimensions, so that compilers unroll
 // them and the sums become registers; with 4 lanes the second half of l is not used.
 float acc[GROUPS][8][COLS];
 float wv[STEP][COLS]; // the lane's columns
 float av[STEP];       // the lane's row of a group
-uint a_at[GROUPS];    // where these rows begin in A
+uint a_at[GROUPS];    // where these rows begin in A,
+uint f_at[GROUPS];    // and their factors
 uint last;            // n_inner - 1
 uint touched = 0;     // by touch()
 
@@ -58,6 +62,10 @@ void start_a(uint first_row)
     for (uint g = 0; g < GROUPS; g++) {
         uint row = min(first_row + g * LANES + gl_LocalInvocationID.x, n_rows - 1);
         a_at[g] = (row0 + row) * a_stride + a_0;
+#ifdef NN
+        if (HAS_FACTOR != 0)
+            f_at[g] = factor_at(row, a_0);
+#endif
     }
 }
 
@@ -73,6 +81,13 @@ void load_a(uint g, uint k)
                 av[j + i] = v[i];
         }
     }
+#ifdef NN
+    for (uint j = 0; HAS_FACTOR != 0 && j < STEP; j += 4) {
+        vec4 v = ALIGNED != 0 ? factor4[(f_at[g] + k + j) / 4] : vec4(0);
+        for (uint i = 0; i < 4; i++)
+            av[j + i] *= ALIGNED != 0 ? v[i] : factor[f_at[g] + min(k + j + i, last)];
+    }
+#endif
 }
 
 // Elements at..at+7 of W, at a multiple of 8.
@@ -178,6 +193,16 @@ void store_four(uint row, uint col, vec4 sum)
     uint at = (row0 + row) * c_stride + c_0 + col;
     if (row >= n_rows || col >= n_cols)
         return;
+#ifdef NT
+    if (HAS_FACTOR != 0) {
+        uint from = factor_at(row, c_0 + col);
+        if (ALIGNED != 0)
+            sum *= factor4[from / 4];
+        for (uint i = 0; ALIGNED == 0 && i < 4; i++)
+            if (col + i < n_cols)
+                sum[i] *= factor[from + i];
+    }
+#endif
     if (ALIGNED != 0) {
         if (MAY_ADD != 0 && accumulate != 0)
             sum += c4[at / 4];

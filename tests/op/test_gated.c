@@ -101,12 +101,12 @@ static void test_ranges(void **state) {
     }
 }
 
-// 70 vectors of 240,001 are 67 MB: two chunks, the second of six.
+// 68 products of 240,001 are 65 MB: two chunks of tokens, the second of four.
 static void test_chunks(void **state) {
     op_case c = {.op = VA_OP_GATED,
                  .attr = {.act = VA_ACT_RELU},
-                 .x = {OP_F32_2(1, 2), WEIGHT(VA_BF16, 240001, 2), WEIGHT(VA_BF16, 240001, 2)},
-                 .k = 70,
+                 .x = {OP_F32_2(68, 2), WEIGHT(VA_BF16, 240001, 2), WEIGHT(VA_BF16, 240001, 2)},
+                 .k = 1,
                  .accumulate = 1,
                  .tolerance = 6e-5}; // sums of 240001 terms in vjp
     op_check_device(*state, &c);
@@ -123,27 +123,24 @@ static void test_scratch(void **state) {
                     .x = {OP_F32_2(1, D), WEIGHT(VA_BF16, F, D), WEIGHT(VA_BF16, F, D)}};
     const va_op *op = va_op_get(VA_OP_GATED);
     const double one = 2.0 * F * D;
-    assert_int_equal(op->scratch_bytes(&c, VA_FORWARD), F * 4);
-    assert_int_equal(op->scratch_bytes(&c, VA_JVP), 127 * F * 4);
+    const int64_t forward = op->scratch_bytes(&c, VA_FORWARD) - F * 4;
+    assert_true(forward >= 0 && forward < MATMUL);
+    assert_true(op->scratch_bytes(&c, VA_JVP) < MATMUL);
     assert_true(op->cost(&c, VA_VJP).flop == 2 * 127 * one);
     c.k = 128;
     const int64_t wide = op->scratch_bytes(&c, VA_JVP);
-    assert_true(wide > 60 * MIB && wide <= 64 * MIB);
+    assert_true(wide > 60 * MIB && wide <= 64 * MIB + MATMUL);
     assert_true(op->cost(&c, VA_VJP).flop == 128 * one + 1.5 * one);
     c.x[1].dtype = c.x[2].dtype = VA_Q8_0;
     const int64_t packed = op->scratch_bytes(&c, VA_JVP);
-    assert_true(packed > 60 * MIB && packed <= 64 * MIB);
-    c.mode = VA_DETACHED; // no W_eff: W_up's unpacked rows, and one product of the vectors
-    assert_int_equal(op->scratch_bytes(&c, VA_JVP), UNPACKED);
-    assert_int_equal(op->scratch_bytes(&c, VA_VJP), UNPACKED + 128 * F * 4);
+    assert_true(packed > 60 * MIB && packed <= 64 * MIB + MATMUL);
+    c.mode = VA_DETACHED; // no W_eff: W_up's unpacked rows
+    assert_true(op->scratch_bytes(&c, VA_JVP) >= UNPACKED);
+    assert_true(op->scratch_bytes(&c, VA_VJP) < UNPACKED + MATMUL);
     assert_true(op->cost(&c, VA_VJP).flop == 128 * one);
-    c.x[0].shape[0] = 1000;
-    assert_true(op->scratch_bytes(&c, VA_VJP) <= (32 + 64) * MIB);
-    // A whole chunk of 64 vectors, and the parts of a matmul with the six of the last.
-    c = (va_op_call){.attr = &attr,
-                     .k = 70,
-                     .x = {OP_F32_2(1, 2), WEIGHT(VA_BF16, 240001, 2), WEIGHT(VA_BF16, 240001, 2)}};
-    assert_int_equal(op->scratch_bytes(&c, VA_VJP), 16 * 6 * 2 * 4 + 64 * 240001 * 4);
+    c.x[0].shape[0] = 1000; // however many vectors there are
+    assert_true(op->scratch_bytes(&c, VA_VJP) <= (32 + 42) * MIB);
+    assert_true(op->scratch_bytes(&c, VA_FORWARD) <= (32 + 42 + 64) * MIB);
 }
 
 static void test_refusals(void **state) {
