@@ -5,6 +5,7 @@
 #   // variants: FORWARD JVP VJP       one SPIR-V module each, with -DFORWARD and so on, named
 #                                      "op/file.FORWARD"; without the line one module, "op/file"
 #   // requires: GL_KHR_cooperative_matrix   built only when the compiler knows these extensions
+#   // target: vulkan1.3                      the SPIR-V that is made; without the line vulkan1.1
 # Includes are found in shaders/lib; a change there rebuilds every shader.
 
 if(VA_GLSLANG)
@@ -13,15 +14,16 @@ else()
   find_program(VA_GLSLANG_PROGRAM NAMES glslangValidator glslang REQUIRED
                DOC "GLSL compiler (Debian: glslang-tools)")
 endif()
-set(VA_GLSLANG_FLAGS --quiet -V -S comp --target-env vulkan1.1)
+set(VA_GLSLANG_FLAGS --quiet -V -S comp)
 
-# Does the compiler know this GLSL extension? Asked once per extension and compiler.
-function(va_glslang_knows extension result)
-  string(MAKE_C_IDENTIFIER "VA_HAVE_${extension}_${VA_GLSLANG_PROGRAM}" key)
+# Does the compiler know this GLSL extension? Asked once per extension, target and compiler.
+function(va_glslang_knows extension target result)
+  string(MAKE_C_IDENTIFIER "VA_HAVE_${extension}_${target}_${VA_GLSLANG_PROGRAM}" key)
   if(NOT DEFINED CACHE{${key}})
     set(probe "${CMAKE_BINARY_DIR}/shaders/probe_${extension}.comp")
     file(WRITE "${probe}" "#version 450\n#extension ${extension} : require\nvoid main() {}\n")
-    execute_process(COMMAND "${VA_GLSLANG_PROGRAM}" ${VA_GLSLANG_FLAGS} -o "${probe}.spv" "${probe}"
+    execute_process(COMMAND "${VA_GLSLANG_PROGRAM}" ${VA_GLSLANG_FLAGS} --target-env ${target}
+                            -o "${probe}.spv" "${probe}"
                     RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
     if(status EQUAL 0)
       set(${key} TRUE CACHE INTERNAL "")
@@ -54,7 +56,8 @@ macro(va_compile_shader source base variant)
   set(header "${out}/${symbol}.h")
   add_custom_command(
     OUTPUT "${header}"
-    COMMAND "${VA_GLSLANG_PROGRAM}" ${VA_GLSLANG_FLAGS} "$<$<CONFIG:Debug>:-g>" ${define}
+    COMMAND "${VA_GLSLANG_PROGRAM}" ${VA_GLSLANG_FLAGS} --target-env ${env} "$<$<CONFIG:Debug>:-g>"
+            ${define}
             "-I${PROJECT_SOURCE_DIR}/shaders/lib" --vn ${symbol} -o "${header}" "${source}"
     DEPENDS "${source}" ${lib_sources}
     COMMENT "Shader ${shader}"
@@ -96,9 +99,13 @@ function(va_embed_shaders target)
     # The lines at the top decide what is built, so an edit configures again.
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
     va_shader_words("${source}" requires extensions)
+    va_shader_words("${source}" target env)
+    if(NOT env)
+      set(env vulkan1.1)
+    endif()
     set(buildable TRUE)
     foreach(extension IN LISTS extensions)
-      va_glslang_knows(${extension} known)
+      va_glslang_knows(${extension} ${env} known)
       if(NOT known)
         set(buildable FALSE)
       endif()

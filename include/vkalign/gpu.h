@@ -51,7 +51,7 @@ typedef struct va_gpu_info {
     uint32_t max_shared_bytes, max_invocations, max_push_bytes;
     uint32_t max_groups[3];
     uint32_t subgroup_size;
-    bool has_subgroup_ballot; // subgroupBroadcast and the like in compute shaders
+    bool has_subgroup_ballot, has_subgroup_shuffle; // subgroupBroadcast and the like, in compute
     bool has_timestamps;
     va_gpu_matrix matrix[VA_MAX_MATRIX];
     int n_matrix;               // 0: no matrix cores, or none that the runtime can use

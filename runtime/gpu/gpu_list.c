@@ -181,6 +181,11 @@ static void judge(const VkPhysicalDeviceLimits *limits, int queue_family, va_gpu
     info->usable = !info->why_not[0];
 }
 
+static bool has_subgroups(const VkPhysicalDeviceSubgroupProperties *p,
+                          VkSubgroupFeatureFlags operations) {
+    return p->supportedStages & VK_SHADER_STAGE_COMPUTE_BIT && p->supportedOperations & operations;
+}
+
 static void describe(VkInstance instance, VkPhysicalDevice physical, int index, va_gpu_info *info) {
     VkPhysicalDeviceProperties old;
     vkGetPhysicalDeviceProperties(physical, &old);
@@ -216,8 +221,8 @@ static void describe(VkInstance instance, VkPhysicalDevice physical, int index, 
         .max_invocations = limits->maxComputeWorkGroupInvocations,
         .max_push_bytes = limits->maxPushConstantsSize,
         .subgroup_size = subgroup.subgroupSize,
-        .has_subgroup_ballot = subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT &&
-                               subgroup.supportedOperations & VK_SUBGROUP_FEATURE_BALLOT_BIT,
+        .has_subgroup_ballot = has_subgroups(&subgroup, VK_SUBGROUP_FEATURE_BALLOT_BIT),
+        .has_subgroup_shuffle = has_subgroups(&subgroup, VK_SUBGROUP_FEATURE_SHUFFLE_BIT),
         .has_timestamps = timestamp_bits > 0 && limits->timestampPeriod > 0,
     };
     memcpy(info->max_groups, limits->maxComputeWorkGroupCount, sizeof info->max_groups);

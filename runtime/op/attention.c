@@ -255,7 +255,8 @@ done:
     return st;
 }
 
-// A pair (i, j) is seen or not: half of T^2, or less with a window; some rows see their share of it.
+// A pair (i, j) is seen or not: half of T^2, or less with a window; some rows see their share of
+// it.
 static va_op_cost cost(const va_op_call *c, va_pass pass) {
     double T = (double)c->attr->seq_len;
     double seen = c->attr->window > 0 ? VA_MIN((double)c->attr->window, T / 2) : T / 2;

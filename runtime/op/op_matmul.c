@@ -1,148 +1,70 @@
-// op_matmul.c: picks the matmul kernel, and cuts large products into dispatches.
+// op_matmul.c: cuts large products into dispatches, and hands each to the kernel that was picked.
 //
 // A product is cut along the weight's rows where the weight is larger than one binding, and along
 // A's rows where one dispatch would hold up a display (DESIGN section 4). Cut along the inner index
 // (C = A W), the parts add up in C one after another. A quantised weight is cut into ranges of rows
 // that are unpacked to f32 one after another; the kernels see f32.
-// Kernels: `cpu` for drivers on the processor; `scalar` on GPUs, with one of its own for few rows,
-// where shared-memory tiles would leave most of the device idle. VA_MATMUL=cpu|scalar in the
-// environment overrides the choice, so that tests reach every kernel on any device.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_matmul.h"
 
+#include "matmul_kernel.h"
 #include "op_dequant.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-typedef struct matmul_push { // shaders/lib/matmul.glsl
-    uint32_t n_rows, n_cols, n_inner;
-    uint32_t row0, a_stride, a_0, w_stride, c_stride, c_0;
-    uint32_t has_bias, accumulate;
-    uint32_t n_parts, part_size;
-} matmul_push;
-
-// Tiles of the shared-memory kernel: specialisation constants of shaders/op/linear.comp.
-typedef struct tile_shape {
-    uint32_t rows, cols, inner, my_rows, my_cols;
-} tile_shape;
-
-static tile_shape pick_tile(const matmul_push *p) {
-    if (p->n_rows <= 32)
-        return (tile_shape){32, 128, 16, 4, 4};
-    if (p->n_rows < 1024 || p->n_cols < 1024)
-        return (tile_shape){64, 64, 16, 4, 4};
-    return (tile_shape){128, 128, 16, 8, 8};
+int64_t matmul_count(int64_t n, int64_t step) {
+    return (n + step - 1) / step;
 }
 
-static va_status run_tiles(const va_op_call *c, const op_matmul *m, const va_slice *bind,
-                           const matmul_push *p) {
-    tile_shape t = pick_tile(p);
-    va_kernel kernel = {.shader = m->transpose ? "op/linear.NT" : "op/linear.NN",
-                        .n_bind = 4,
-                        .write_mask = 1u << 3,
-                        .push_bytes = sizeof *p,
-                        .n_spec = 7,
-                        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, t.rows, t.cols,
-                                 t.inner, t.my_rows, t.my_cols}};
-    int64_t n_tiles = ((p->n_rows + t.rows - 1) / t.rows) * ((p->n_cols + t.cols - 1) / t.cols);
-    return op_run_groups(c, &kernel, bind, p, n_tiles);
+int64_t matmul_round(int64_t n, int64_t step) {
+    return matmul_count(n, step) * step;
 }
 
-// -- few rows on GPUs ------------------------------------------------------------------------
+// -- parts -----------------------------------------------------------------------------------
 
-// In shaders/op/linear_few.comp: the local size, and rows and columns of a workgroup.
-enum { FEW_LOCAL = 128, FEW_ROWS = 8, FEW_OUTS = 4 };
-enum { MAX_FEW_ROWS = 16, MAX_PARTS = 16 };
+// As many workgroups of 64 x 64 as make a GPU busy; parts of fewer inner indices cost more than
+// they bring.
+enum { BUSY = 128, MOST_PARTS = 8, LEAST_PART = 256, MOST_ELEMS = BUSY / 2 * 64 * 64 };
+enum { PART_STEP = 64 }; // a whole number of any kernel's steps
 
-static int64_t parts_bytes(bool transpose, int64_t n_rows, int64_t n_in) {
-    return transpose || n_rows > MAX_FEW_ROWS ? 0 : MAX_PARTS * n_rows * n_in * 4;
+// Parts of a product of many rows; the shape is the whole one's, whatever ranges it is run in.
+static int64_t n_parts(int64_t n_rows, int64_t n_cols) {
+    int64_t n_tiles = matmul_count(n_rows, 64) * matmul_count(n_cols, 64);
+    return n_rows * n_cols <= MOST_ELEMS ? VA_MIN(BUSY / n_tiles, MOST_PARTS) : 1;
 }
 
-static va_status run_few_nt(const va_op_call *c, const op_matmul *m, const va_slice *bind,
-                            const matmul_push *p) {
-    va_kernel kernel = {.shader = "op/linear_few.NT",
-                        .n_bind = 4,
-                        .write_mask = 1u << 3,
-                        .push_bytes = sizeof *p,
-                        .n_spec = 2,
-                        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32}};
-    int64_t n_row_blocks = (p->n_rows + FEW_ROWS - 1) / FEW_ROWS;
-    return op_run_groups(c, &kernel, bind, p, (p->n_cols + FEW_OUTS - 1) / FEW_OUTS * n_row_blocks);
+void matmul_cut(const matmul_job *job, matmul_push *p) {
+    const op_matmul *m = job->m;
+    int64_t n =
+        VA_MIN(n_parts(m->n_rows, m->w->shape[m->transpose ? 0 : 1]), p->n_inner / LEAST_PART);
+    p->part_size =
+        n > 1 ? (uint32_t)matmul_round(matmul_count(p->n_inner, n), PART_STEP) : p->n_inner;
+    p->n_parts = (uint32_t)matmul_count(p->n_inner, p->part_size);
 }
 
-// Parts of the inner index side by side, then their sum.
-static va_status run_few_nn(const va_op_call *c, const op_matmul *m, const va_slice *bind,
-                            matmul_push p) {
-    va_status st = VA_OK;
-    va_kernel parts = {.shader = "op/linear_few.NN",
-                       .n_bind = 3,
-                       .write_mask = 1u << 2,
-                       .push_bytes = sizeof p,
-                       .n_spec = 2,
-                       .spec = {m->w->dtype, VA_F32}};
-    static const va_kernel sum = {
-        .shader = "op/linear_few.SUM", .n_bind = 2, .write_mask = 1u << 1, .push_bytes = sizeof p};
-    // Whole loads of shared memory each.
-    p.part_size = (p.n_inner + MAX_PARTS - 1) / MAX_PARTS;
-    p.part_size = (p.part_size + FEW_LOCAL - 1) / FEW_LOCAL * FEW_LOCAL;
-    p.n_parts = (p.n_inner + p.part_size - 1) / p.part_size;
-    int64_t n_elem = (int64_t)p.n_rows * p.n_cols;
-    int64_t n_row_blocks = (p.n_rows + FEW_ROWS - 1) / FEW_ROWS;
-    int64_t n_groups = (p.n_cols + FEW_LOCAL - 1) / FEW_LOCAL * n_row_blocks * p.n_parts;
-    va_slice scratch = va_slice_at(m->scratch, 0, p.n_parts * n_elem * 4);
-    VA_TRY(op_run_groups(c, &parts, (va_slice[]){bind[0], bind[1], scratch}, &p, n_groups));
-    VA_TRY(op_run_groups(c, &sum, (va_slice[]){scratch, bind[3]}, &p,
-                         (n_elem + FEW_LOCAL - 1) / FEW_LOCAL));
-done:
-    return st;
+static int64_t parts_bytes(bool transpose, int64_t n_rows, int64_t n_cols) {
+    int64_t n = n_parts(n_rows, n_cols);
+    if (n_rows <= MATMUL_FEW_ROWS && !transpose)
+        n = VA_MAX(n, MATMUL_FEW_PARTS);
+    return n > 1 ? n * n_rows * n_cols * 4 : 0;
 }
 
-// -- processors ------------------------------------------------------------------------------
-
-// Rows of a tile of the processor's kernel: more share each load of W.
-static uint32_t cpu_groups(uint32_t n_rows, uint32_t lanes) {
-    return n_rows <= lanes ? 1 : n_rows <= 2 * lanes ? 2 : 4;
+va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts) {
+    const va_tensor *bias = job->m->bias;
+    const va_kernel kernel = {
+        .shader = job->m->transpose ? "op/matmul_sum.NT" : "op/matmul_sum.NN",
+        .n_bind = 5,
+        .write_mask = 1u << 3,
+        .push_bytes = sizeof *p,
+        .n_spec = 3,
+        .spec = {VA_F32, bias ? bias->dtype : VA_F32, job->m->transpose && p->f_rows > 0}};
+    int64_t n = (int64_t)p->n_rows * p->n_cols;
+    const va_slice bind[] = {va_slice_at(parts, 0, p->n_parts * n * 4), job->w, job->bias, job->out,
+                             job->factor};
+    return op_run_items(job->c, &kernel, bind, p, n);
 }
 
-static va_status run_cpu(const va_op_call *c, const op_matmul *m, const va_slice *bind,
-                         const matmul_push *p) {
-    enum { COLS = 8 }; // of a lane, as in the shader
-    uint32_t lanes = va_gpu_get_info(c->gpu)->subgroup_size >= 8 ? 8 : 4;
-    uint32_t groups = cpu_groups(p->n_rows, lanes);
-    uint32_t whole =
-        p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->n_cols | p->c_stride | p->c_0;
-    bool aligned = whole % 4 == 0;
-    va_kernel kernel = {.shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
-                        .n_bind = 4,
-                        .write_mask = 1u << 3,
-                        .push_bytes = sizeof *p,
-                        .n_spec = 6,
-                        .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, aligned, lanes,
-                                 groups, p->accumulate}};
-    int64_t rows = groups * lanes, cols = COLS * lanes;
-    int64_t n_tiles = ((p->n_rows + rows - 1) / rows) * ((p->n_cols + cols - 1) / cols);
-    return op_run_groups(c, &kernel, bind, p, n_tiles);
-}
-
-// -- choice and cuts -------------------------------------------------------------------------
-
-static bool is_cpu(const va_gpu_info *info) {
-    const char *forced = getenv("VA_MATMUL");
-    if (forced && *forced)
-        return strcmp(forced, "cpu") == 0;
-    return info->kind == VA_GPU_CPU;
-}
-
-static va_status run_kernel(const va_op_call *c, const op_matmul *m, const va_slice *bind,
-                            const matmul_push *p) {
-    if (is_cpu(va_gpu_get_info(c->gpu)))
-        return run_cpu(c, m, bind, p);
-    if (m->n_rows > MAX_FEW_ROWS)
-        return run_tiles(c, m, bind, p);
-    return m->transpose ? run_few_nt(c, m, bind, p) : run_few_nn(c, m, bind, *p);
-}
+// -- cuts ------------------------------------------------------------------------------------
 
 // Multiplications of one dispatch: about 100 ms on the slowest device that drives a display, a few
 // seconds on a processor.
@@ -159,39 +81,52 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
                            va_slice rows) {
     va_status st = VA_OK;
     int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
-    matmul_push p = {.n_cols = (uint32_t)(m->transpose ? n : n_in),
-                     .n_inner = (uint32_t)(m->transpose ? n_in : n),
-                     .a_stride = (uint32_t)(m->transpose ? n_in : n_out),
-                     .a_0 = (uint32_t)(m->transpose ? 0 : first),
-                     .w_stride = (uint32_t)n_in,
-                     .c_stride = (uint32_t)(m->transpose ? n_out : n_in),
-                     .c_0 = (uint32_t)(m->transpose ? first : 0),
-                     .has_bias = m->bias != NULL,
-                     .accumulate = m->accumulate || (!m->transpose && first > 0)};
-    va_slice bind[] = {m->a, rows, m->bias ? op_slice(m->bias) : m->a, m->c};
+    const matmul_kernel *kernel = m->kernel;
+    matmul_job job = {.c = c,
+                      .m = m,
+                      .a = m->a,
+                      .w = rows,
+                      .bias = m->bias ? op_slice(m->bias) : m->a,
+                      .out = m->c,
+                      .factor = m->factor.size_bytes > 0 ? m->factor : m->a,
+                      .scratch = m->scratch};
+    job.p = (matmul_push){.n_cols = (uint32_t)(m->transpose ? n : n_in),
+                          .n_inner = (uint32_t)(m->transpose ? n_in : n),
+                          .a_stride = (uint32_t)(m->transpose ? n_in : n_out),
+                          .a_0 = (uint32_t)(m->transpose ? 0 : first),
+                          .w_stride = (uint32_t)n_in,
+                          .c_stride = (uint32_t)(m->transpose ? n_out : n_in),
+                          .c_0 = (uint32_t)(m->transpose ? first : 0),
+                          .has_bias = m->bias != NULL,
+                          .accumulate = m->accumulate || (!m->transpose && first > 0),
+                          .f_rows = (uint32_t)(m->factor.size_bytes > 0 ? m->factor_rows : 0),
+                          .f_stride = (uint32_t)m->factor_stride,
+                          .f_0 = (uint32_t)m->factor_0};
+    job.p.n_parts = 1;
+    job.p.part_size = job.p.n_inner;
+    if (!kernel)
+        VA_TRY(matmul_pick(c->gpu, &kernel));
     int64_t step = dispatch_limit(va_gpu_get_info(c->gpu)) / (n * n_in) / ROW_STEP * ROW_STEP;
     step = VA_MAX(step, ROW_STEP);
     for (int64_t row = 0; row < m->n_rows; row += step) {
-        p.row0 = (uint32_t)(m->row0 + row);
-        p.n_rows = (uint32_t)VA_MIN(step, m->n_rows - row);
-        VA_TRY(run_kernel(c, m, bind, &p));
+        job.p.row0 = (uint32_t)(m->row0 + row);
+        job.p.n_rows = (uint32_t)VA_MIN(step, m->n_rows - row);
+        VA_TRY(kernel->run(&job));
     }
 done:
     return st;
 }
 
-// Scratch of a quantised weight: the parts' sums, then the rows unpacked, at a bindable offset.
-enum { SCRATCH_STEP = 256 }; // Vulkan's limit on storage-buffer offset alignment
-
-static int64_t rows_at(bool transpose, int64_t n_rows, int64_t n_in) {
-    int64_t parts = parts_bytes(transpose, n_rows, n_in);
-    return (parts + SCRATCH_STEP - 1) / SCRATCH_STEP * SCRATCH_STEP;
+// Scratch is the kernels', then the rows unpacked of a quantised weight.
+static int64_t kernel_bytes(bool transpose, int64_t n_rows, const va_tensor *w) {
+    return matmul_round(matmul_pack_bytes(transpose, n_rows, w) +
+                            parts_bytes(transpose, n_rows, w->shape[transpose ? 0 : 1]),
+                        MATMUL_ALIGNMENT);
 }
 
 int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w) {
-    if (!va_dtype_quantised(w->dtype))
-        return parts_bytes(transpose, n_rows, w->shape[1]);
-    return rows_at(transpose, n_rows, w->shape[1]) + op_dequant_bytes(w);
+    return kernel_bytes(transpose, n_rows, w) +
+           (va_dtype_quantised(w->dtype) ? op_dequant_bytes(w) : 0);
 }
 
 // Rows of the weight that one range takes; 0 when not even one aligned range is bindable.
@@ -220,14 +155,20 @@ va_status op_matmul_part(const va_op_call *c, const op_matmul *m, int64_t first,
 
 va_status op_matmul_unpack(const va_op_call *c, const va_tensor *w, int64_t first, int64_t n,
                            va_slice to) {
-    return op_dequant_run(c, w, first, n, to, is_cpu(va_gpu_get_info(c->gpu)));
+    va_status st = VA_OK;
+    const matmul_kernel *kernel;
+    VA_TRY(matmul_pick(c->gpu, &kernel));
+    VA_TRY(op_dequant_run(c, w, first, n, to, kernel == &matmul_cpu));
+done:
+    return st;
 }
 
 static va_status run_quantised_range(const va_op_call *c, const op_matmul *m, int64_t first,
                                      int64_t n) {
     va_status st = VA_OK;
     int64_t n_in = m->w->shape[1];
-    va_slice rows = va_slice_at(m->scratch, rows_at(m->transpose, m->n_rows, n_in), n * n_in * 4);
+    va_slice rows =
+        va_slice_at(m->scratch, kernel_bytes(m->transpose, m->n_rows, m->w), n * n_in * 4);
     VA_TRY(op_matmul_unpack(c, m->w, first, n, rows));
     VA_TRY(op_matmul_part(c, m, first, n, rows));
 done:

@@ -14,13 +14,21 @@ typedef struct op_matmul {
     const va_tensor *bias; // [n_out], or NULL
     bool accumulate;       // C += instead of =; then no bias
     va_slice scratch;      // op_matmul_scratch bytes
+    // size 0, or [.., n_out] f32: multiplies C = A W' before bias and accumulation, and A of C = A
+    // W. Row r of A and C takes row r / factor_rows, which begins factor_stride elements after the
+    // one before, the first at factor_0.
+    va_slice factor;
+    int64_t factor_rows, factor_stride, factor_0;
+    const struct matmul_kernel *kernel; // NULL: as picked
+    const struct matmul_tile *tile;     // the same
 } op_matmul;
 
 // VA_ERR_SHAPE unless w is a matrix [n_out, n_in] (-1: any number) that op_matmul_run takes. op and
 // name are for the message.
 va_status op_matmul_expect(va_ctx *ctx, const char *op, const char *name, const va_tensor *w,
                            int64_t n_out, int64_t n_in);
-// Bytes of scratch, whatever the device: for sums of parts, and for rows of a quantised weight.
+// Bytes of scratch, whatever the device: for packed rows, sums of parts, and rows of a quantised
+// weight.
 int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w);
 // Sums run in a fixed order that depends on the shapes and the kind of device alone.
 va_status op_matmul_run(const va_op_call *c, const op_matmul *m);

@@ -3,6 +3,8 @@
 // NN  C[r, c] = sum_i A[r, i] W[i, c]                 W [n_inner, n_cols]
 // W is a range of whole rows of the weight, bound from its first element on; A and C are bound
 // whole, and the range's place in them is in the offsets. With `accumulate`, C += instead of =.
+// A factor, where there is one, multiplies what is as long as W has rows: in NT the result, at [r, c];
+// in NN A, at [r, i]. f_rows neighbouring rows share a row of it.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef MATMUL_GLSL
 #define MATMUL_GLSL
@@ -15,7 +17,15 @@ layout(push_constant) uniform Push
     uint w_stride;      // elements of a row of W
     uint c_stride, c_0; // C[r, c] = c[(row0 + r) * c_stride + c_0 + c]
     uint has_bias, accumulate;
-    uint n_parts, part_size; // linear_few: ranges of the inner index
+    uint n_parts, part_size; // ranges of the inner index whose sums go to scratch
+    uint f_rows, f_stride, f_0;
+    uint k_packed, n_packed; // matmul_pack: inner index and rows, rounded up
 };
+
+// Place of the factor of row r; i counts the weight's rows from its first.
+uint factor_at(uint r, uint i)
+{
+    return (row0 + r) / f_rows * f_stride + f_0 + i;
+}
 
 #endif

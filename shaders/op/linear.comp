@@ -8,21 +8,19 @@
 #extension GL_EXT_control_flow_attributes : require
 #define LOCAL 256
 #include "item.glsl"
-#include "matmul.glsl"
-#include "weight.glsl"
 
 layout(local_size_x = LOCAL) in;
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
-layout(constant_id = 2) const uint BM = 64;
-layout(constant_id = 3) const uint BN = 64;
-layout(constant_id = 4) const uint BK = 16;
-layout(constant_id = 5) const uint TM = 4;
-layout(constant_id = 6) const uint TN = 4;
+layout(constant_id = 2) const uint HAS_FACTOR = 0;
+layout(constant_id = 3) const uint BM = 64;
+layout(constant_id = 4) const uint BN = 64;
+layout(constant_id = 5) const uint BK = 16;
+layout(constant_id = 6) const uint TM = 4;
+layout(constant_id = 7) const uint TN = 4;
+#include "matmul_put.glsl"
 
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
-layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
-layout(set = 0, binding = 3) buffer C { float c[]; };
 
 // One cell of padding per row keeps the transposing stores off one bank.
 shared float tile_a[BK * (BM + 1)];
@@ -32,9 +30,14 @@ void load_a(uint first_row, uint first_k)
 {
     for (uint e = gl_LocalInvocationID.x; e < BM * BK; e += LOCAL) {
         uint k = first_k + e % BK, r = first_row + e / BK;
-        bool inside = k < n_inner && r < n_rows;
-        tile_a[e % BK * (BM + 1) + e / BK] =
-            inside ? a[(row0 + r) * a_stride + a_0 + k] : 0.0;
+        float v = 0;
+        if (k < n_inner && r < n_rows)
+            v = a[(row0 + r) * a_stride + a_0 + k];
+#ifdef NN
+        if (HAS_FACTOR != 0 && k < n_inner && r < n_rows)
+            v *= factor_of(r, a_0 + k);
+#endif
+        tile_a[e % BK * (BM + 1) + e / BK] = v;
     }
 }
 
@@ -61,8 +64,9 @@ void load_w(uint first_col, uint first_k)
 void main()
 {
     uint n_tile_cols = (n_cols + BN - 1) / BN, n_tile_rows = (n_rows + BM - 1) / BM;
-    uint tile = group_index();
-    if (tile >= n_tile_cols * n_tile_rows)
+    uint tile = group_index() % (n_tile_cols * n_tile_rows);
+    uint part = group_index() / (n_tile_cols * n_tile_rows);
+    if (part >= n_parts)
         return;
     uint first_row = tile % n_tile_rows * BM, first_col = tile / n_tile_rows * BN;
     uint my_row = gl_LocalInvocationID.x / (BN / TN), my_col = gl_LocalInvocationID.x % (BN / TN);
@@ -72,7 +76,8 @@ void main()
     float acc[TM * TN];
     [[unroll]] for (uint i = 0; i < TM * TN; i++)
         acc[i] = 0;
-    for (uint first_k = 0; first_k < n_inner; first_k += BK) {
+    uint end_k = min((part + 1) * part_size, n_inner);
+    for (uint first_k = part * part_size; first_k < end_k; first_k += BK) {
         load_a(first_row, first_k);
         load_w(first_col, first_k);
         barrier();
@@ -88,21 +93,8 @@ void main()
         }
         barrier();
     }
-    [[unroll]] for (uint j = 0; j < TN; j++) {
-        uint col = first_col + my_col + j * (BN / TN);
-        if (col >= n_cols)
-            break; // and so are the next
-        float b = has_bias != 0 ? WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col) : 0.0;
-        [[unroll]] for (uint i = 0; i < TM; i++) {
-            uint r = first_row + my_row + i * (BM / TM), at = (row0 + r) * c_stride + c_0 + col;
-            if (r < n_rows) {
-                float v = acc[i * TN + j];
-                if (has_bias != 0)
-                    v += b;
-                if (accumulate != 0)
-                    v += c[at];
-                c[at] = v;
-            }
-        }
-    }
+    [[unroll]] for (uint j = 0; j < TN; j++)
+        [[unroll]] for (uint i = 0; i < TM; i++)
+            put_part(first_row + my_row + i * (BM / TM), first_col + my_col + j * (BN / TN),
+                     acc[i * TN + j], part);
 }

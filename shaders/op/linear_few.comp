@@ -2,51 +2,36 @@
 // linear_few.comp: matmul for few rows on GPUs, where the speed is that of reading W.
 // NT   a workgroup makes OUTS columns of up to ROWS rows; its invocations share the inner index
 // NN   an invocation makes a column of up to ROWS rows, over one of n_parts ranges of the inner index;
-//      the parts go to scratch [n_parts, n_rows, n_cols]
-// SUM  C (+)= the parts, in order
-// variants: NT NN SUM
+//      the parts go to scratch
+// variants: NT NN
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
 #define LOCAL 128
 #define ROWS 8
 #define OUTS 4
 #include "item.glsl"
-#include "matmul.glsl"
-#include "weight.glsl"
 
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
+layout(constant_id = 2) const uint HAS_FACTOR = 0;
+#include "matmul_put.glsl"
 
 layout(local_size_x = LOCAL) in;
 
-#ifdef SUM
-layout(set = 0, binding = 0) readonly buffer Part { float part[]; };
-layout(set = 0, binding = 1) buffer C { float c[]; };
-
-void main()
-{
-    uint i = item_index();
-    if (i >= n_rows * n_cols)
-        return;
-    uint at = (row0 + i / n_cols) * c_stride + c_0 + i % n_cols;
-    float sum = 0;
-    for (uint p = 0; p < n_parts; p++)
-        sum += part[p * n_rows * n_cols + i];
-    c[at] = accumulate != 0 ? c[at] + sum : sum;
-}
-#else
 layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 
 float load_a(uint row, uint k)
 {
-    return row < n_rows && k < n_inner ? a[(row0 + row) * a_stride + a_0 + k] : 0.0;
-}
+    if (row >= n_rows || k >= n_inner)
+        return 0;
+    float v = a[(row0 + row) * a_stride + a_0 + k];
+#ifdef NN
+    v *= factor_of(row, a_0 + k);
 #endif
+    return v;
+}
 
 #ifdef NT
-layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
-layout(set = 0, binding = 3) buffer C { float c[]; };
-
 shared float cell[ROWS * OUTS][LOCAL + 1]; // padded: what one invocation adds lies in many banks
 
 void main()
@@ -82,19 +67,12 @@ void main()
     cell[me / 4][me % 4] = sum;
     barrier();
     uint row = first_row + me / OUTS, col = first_col + me % OUTS;
-    if (me < ROWS * OUTS && row < n_rows && col < n_cols) {
-        uint at = (row0 + row) * c_stride + c_0 + col;
-        float v = (cell[me][0] + cell[me][1]) + (cell[me][2] + cell[me][3]);
-        if (has_bias != 0)
-            v += WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col);
-        c[at] = accumulate != 0 ? c[at] + v : v;
-    }
+    if (me < ROWS * OUTS)
+        put_sum(row, col, (cell[me][0] + cell[me][1]) + (cell[me][2] + cell[me][3]));
 }
 #endif
 
 #ifdef NN
-layout(set = 0, binding = 2) writeonly buffer Part { float part[]; };
-
 shared float tile[ROWS][LOCAL];
 
 void main()
@@ -122,7 +100,6 @@ void main()
         }
     }
     for (uint i = 0; i < ROWS; i++)
-        if (col < n_cols && first_row + i < n_rows)
-            part[(p * n_rows + first_row + i) * n_cols + col] = acc[i];
+        put_part(first_row + i, col, acc[i], p);
 }
 #endif

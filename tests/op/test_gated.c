@@ -116,6 +116,7 @@ static void test_chunks(void **state) {
 static void test_scratch(void **state) {
     (void)state;
     enum { F = 10240, D = 2560, MIB = 1 << 20, UNPACKED = 32 * MIB / (4 * D) * (4 * D) };
+    enum { MATMUL = 16 * MIB }; // at most, of a matmul of 128 rows
     va_op_attr attr = {0};
     va_op_call c = {.attr = &attr,
                     .k = 127,

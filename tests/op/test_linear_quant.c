@@ -127,20 +127,36 @@ static void test_many_bindings(void **state) {
     free(raw);
 }
 
+static int64_t scratch_of(const va_op_call *c, va_dtype dtype, va_pass pass) {
+    va_op_call of = *c;
+    of.x[1].dtype = dtype;
+    return va_op_get(VA_OP_LINEAR)->scratch_bytes(&of, pass);
+}
+
+// What unpacked rows take.
+static int64_t unpacked(const va_op_call *c, va_pass pass) {
+    return scratch_of(c, VA_Q4_K, pass) - scratch_of(c, VA_BF16, pass);
+}
+
 // Scratch is known without a device and bounded, but for rows that are longer than the bound.
 static void test_scratch(void **state) {
     (void)state;
+    enum { MIB = 1 << 20 };
     va_op_attr attr = {0};
     va_op_call c = {.attr = &attr, .k = 1, .x = {OP_F32_2(100, 4096), WEIGHT(VA_Q4_K, 11, 4096)}};
-    const va_op *op = va_op_get(VA_OP_LINEAR);
-    assert_int_equal(op->scratch_bytes(&c, VA_FORWARD), 11 * 4096 * 4);
+    assert_int_equal(unpacked(&c, VA_FORWARD), 11 * 4096 * 4);
     c.x[1].shape[0] = 1000000;
-    assert_int_equal(op->scratch_bytes(&c, VA_JVP), 32 << 20);
-    assert_int_equal(op->scratch_bytes(&c, VA_VJP), 32 << 20);
-    c.x[0].shape[1] = c.x[1].shape[1] = 10 << 20;
-    assert_int_equal(op->scratch_bytes(&c, VA_FORWARD), 40 << 20);
-    c.x[1].dtype = VA_BF16;
-    assert_int_equal(op->scratch_bytes(&c, VA_FORWARD), 0);
+    assert_int_equal(unpacked(&c, VA_JVP), 32 * MIB);
+    assert_int_equal(unpacked(&c, VA_VJP), 32 * MIB);
+    // Packed rows of A, sums of parts, a scale for each row of W.
+    assert_true(scratch_of(&c, VA_BF16, VA_JVP) < 42 * MIB + 4 * 1000000);
+    assert_true(scratch_of(&c, VA_BF16, VA_VJP) < 42 * MIB);
+    c.k = 100000;
+    assert_true(scratch_of(&c, VA_BF16, VA_VJP) < 42 * MIB);
+    c.k = 1;
+    c.x[0].shape[1] = c.x[1].shape[1] = 10 * MIB;
+    assert_int_equal(scratch_of(&c, VA_Q4_K, VA_FORWARD), 40 * MIB);
+    assert_int_equal(scratch_of(&c, VA_BF16, VA_FORWARD), 0);
 }
 
 static void test_refusals(void **state) {

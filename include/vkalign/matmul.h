@@ -1,0 +1,57 @@
+// matmul.h: the kernels for products with a weight: what there is, whether each computes right
+// here.
+//
+// All ops multiply by one call, which picks a kernel for the device: "scalar" (tiles in shared
+// memory, f32), "cpu" (drivers that run on the processor, f32), "coopmat"
+// (VK_KHR_cooperative_matrix) or "coopmat2" (VK_NV_cooperative_matrix2); the last two split f32
+// into pairs of f16, which keeps 22 bits. On GPUs a kernel on matrix cores is picked once it has
+// passed its test on that device and driver; a kernel that failed is switched off there. VA_MATMUL
+// in the environment is a list: "coopmat" takes that kernel and no other, tested or not;
+// "-coopmat,-coopmat2" forbids those.
+// Depends on base.h, gpu.h.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VKALIGN_MATMUL_H
+#define VKALIGN_MATMUL_H
+
+#include "vkalign/gpu.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { VA_MATMUL_KERNELS = 4 };
+// Largest error that a kernel may make, relative to the sum of the products' magnitudes. Rounding
+// of a sum of 301 f32 products, the test's, is 301 * 2^-24 = 1.8e-5 at the very most.
+#define VA_MATMUL_TOLERANCE 2e-5
+
+typedef struct va_matmul_kernel {
+    const char *name;
+    bool built;          // in this build
+    bool offered;        // by the device
+    bool tested, passed; // here
+    bool picked;         // for products of many rows
+    double error;        // of the test: the largest; infinite where something was not finite
+} va_matmul_kernel;
+
+// Tests all kernels that are built and offered, on both kinds of product, each dtype of weights and
+// odd sizes, against double loops, and remembers the verdicts. Waits. A driver that fails is an
+// error.
+va_status va_matmul_test(va_gpu *gpu, va_matmul_kernel list[VA_MATMUL_KERNELS]);
+// Tests those that would be picked and were never tested on this device; else does nothing.
+va_status va_matmul_prepare(va_gpu *gpu);
+
+// The fastest tile of the picked kernel for each kind of product, as measured, and kept for later
+// runs.
+typedef struct va_matmul_tuned {
+    char what[96];         // "coopmat NT BF16, up to 128 rows"
+    char tile[32];         // "64x64, 32x32"
+    double gflops;         // with it
+    double default_gflops; // with the tile that was taken before
+} va_matmul_tuned;
+// list from the arena. Results do not depend on tiles. Waits; takes seconds to minutes.
+va_status va_matmul_tune(va_gpu *gpu, va_arena *arena, va_matmul_tuned **list, int64_t *n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

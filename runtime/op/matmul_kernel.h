@@ -1,0 +1,92 @@
+// matmul_kernel.h: what the matmul kernels share, and the table of them.
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VA_MATMUL_KERNEL_H
+#define VA_MATMUL_KERNEL_H
+
+#include "vkalign/matmul.h"
+
+#include "op_matmul.h"
+
+typedef struct matmul_push { // shaders/lib/matmul.glsl
+    uint32_t n_rows, n_cols, n_inner;
+    uint32_t row0, a_stride, a_0, w_stride, c_stride, c_0;
+    uint32_t has_bias, accumulate;
+    uint32_t n_parts, part_size;
+    uint32_t f_rows, f_stride, f_0;
+    uint32_t k_packed, n_packed;
+} matmul_push;
+
+// One product with bindable operands, and the bindings that all kernels have.
+typedef struct matmul_job {
+    const va_op_call *c;
+    const op_matmul *m;
+    va_slice a, w, bias, out, factor; // what is not there is bound to something that is
+    va_slice scratch;                 // for the kernel: matmul_scratch bytes
+    matmul_push p;
+} matmul_job;
+
+// bm x bn of C a workgroup; rm x rn of it an invocation of the scalar kernel, a subgroup of the
+// matrix kernels.
+typedef struct matmul_tile {
+    uint32_t bm, bn, rm, rn;
+} matmul_tile;
+
+// Whether a device takes a tile for weights of dtype w.
+typedef bool (*matmul_tile_fits)(const va_gpu_info *info, va_dtype w, const matmul_tile *t);
+
+typedef struct matmul_kernel {
+    const char *name, *shader; // one of its shaders, which a build has or has not
+    bool (*offered)(const va_gpu_info *info);
+    bool baseline;         // runs on every device, and is trusted before it was tested
+    matmul_tile_fits fits; // NULL: it has no tiles
+    va_status (*run)(const matmul_job *job);
+} matmul_kernel;
+
+extern const matmul_kernel matmul_scalar, matmul_cpu, matmul_coopmat, matmul_coopmat2;
+
+enum {
+    MATMUL_FEW_ROWS = 16,   // up to which GPUs have kernels of their own,
+    MATMUL_FEW_PARTS = 16,  // and the parts that those cut the inner index into, at most
+    MATMUL_ALIGNMENT = 256, // Vulkan's limit on storage-buffer offset alignment
+};
+
+// The number of steps that hold n, and that many of them.
+int64_t matmul_count(int64_t n, int64_t step);
+int64_t matmul_round(int64_t n, int64_t step);
+
+// -- matmul_pick.c ---------------------------------------------------------------------------
+
+enum { MATMUL_KERNELS = VA_MATMUL_KERNELS };
+const matmul_kernel *matmul_kernel_at(int i);
+// The kernel for products on this device. VA_ERR_UNSUPPORTED when VA_MATMUL in the environment asks
+// for what this build or device has not.
+va_status matmul_pick(va_gpu *gpu, const matmul_kernel **kernel);
+bool matmul_is_built(const matmul_kernel *k);
+// Key of a kernel's verdict among the device's facts: 1 passed its test, 0 did not.
+void matmul_verdict_key(const matmul_kernel *k, char key[64]);
+
+// -- matmul_tile.c ---------------------------------------------------------------------------
+
+// All that could be picked, large ones first.
+const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n);
+// The one for a job: as tuned on the device, or its vendor's default. One fits, as the kernel is
+// offered.
+matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k);
+// Keeps one for jobs like this.
+va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t);
+
+// -- op_matmul.c -----------------------------------------------------------------------------
+
+// A product of few tiles is cut along the inner index into parts, ranges of whole steps, which run
+// side by side and whose sums go to scratch [n_parts, n_rows, n_cols]. Depends on the shape alone,
+// so that the sums' order does. Sets n_parts and part_size.
+void matmul_cut(const matmul_job *job, matmul_push *p);
+// C (+)= the sum of p's parts, with bias and factor.
+va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts);
+
+// -- matmul_matrix.c -------------------------------------------------------------------------
+
+// Scratch before that of parts.
+int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w);
+
+#endif

@@ -1,0 +1,117 @@
+// matmul_tile.c: which tile a product takes: as tuned on the device, or the default of its vendor.
+//
+// Defaults are the largest tile that a product of so many rows fills; those of vendors that differ
+// were chosen by what Mesa's compilers say of registers and spills (ci/portability). Tuned ones are
+// facts about the device, written by `vkalign bench --tune`. Neither changes a result: whatever the
+// tile, each sum runs over the inner index in the same order.
+// SPDX-License-Identifier: Apache-2.0
+#include "matmul_kernel.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const matmul_tile scalar_tiles[] = {
+    {128, 128, 8, 8}, {128, 64, 8, 4}, {64, 64, 4, 4}, {32, 128, 4, 4}};
+// The last ones are for workgroups that hold a single matrix.
+static const matmul_tile matrix_tiles[] = {
+    {128, 128, 64, 32}, {128, 64, 32, 32},    {64, 64, 32, 32}, {32, 64, 16, 32},
+    {32, 32, 16, 16},   {128, 128, 128, 128}, {64, 64, 64, 64}, {32, 64, 32, 64}};
+
+const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n) {
+    *n = k == &matmul_scalar ? VA_COUNT(scalar_tiles) : VA_COUNT(matrix_tiles);
+    return k == &matmul_scalar ? scalar_tiles : matrix_tiles;
+}
+
+// -- defaults --------------------------------------------------------------------------------
+
+enum { ANY = 0, MESA = 0x10005 };
+
+// The first that fits of those for the kernel and vendor and at least so many rows.
+static const struct {
+    const matmul_kernel *kernel;
+    uint32_t vendor;
+    int64_t least_rows, least_cols;
+    matmul_tile tile;
+} defaults[] = {
+    // lavapipe, whose compiler takes minutes for larger ones
+    {&matmul_coopmat, MESA, 1, 1, {32, 32, 16, 16}},
+    {&matmul_coopmat2, MESA, 1, 1, {32, 32, 16, 16}},
+    {&matmul_scalar, ANY, 1024, 1024, {128, 128, 8, 8}},
+    {&matmul_scalar, ANY, 33, 1, {64, 64, 4, 4}},
+    {&matmul_scalar, ANY, 1, 1, {32, 128, 4, 4}},
+    {&matmul_coopmat, ANY, 257, 1024, {128, 128, 64, 32}},
+    {&matmul_coopmat, ANY, 65, 1, {128, 64, 32, 32}},
+    {&matmul_coopmat, ANY, 33, 1, {64, 64, 32, 32}},
+    {&matmul_coopmat, ANY, 1, 1, {32, 64, 16, 32}},
+    {&matmul_coopmat2, ANY, 257, 1024, {128, 128, 128, 128}},
+    {&matmul_coopmat2, ANY, 257, 1024, {128, 128, 64, 32}},
+    {&matmul_coopmat2, ANY, 33, 1, {64, 64, 64, 64}},
+    {&matmul_coopmat2, ANY, 33, 1, {64, 64, 32, 32}},
+    {&matmul_coopmat2, ANY, 1, 1, {32, 64, 32, 64}},
+    {&matmul_coopmat2, ANY, 1, 1, {32, 64, 16, 32}},
+};
+
+static matmul_tile default_tile(const matmul_job *job, const matmul_kernel *k) {
+    const va_gpu_info *info = va_gpu_get_info(job->c->gpu);
+    for (int i = 0; i < VA_COUNT(defaults); i++)
+        if (defaults[i].kernel == k &&
+            (defaults[i].vendor == ANY || defaults[i].vendor == info->vendor_id) &&
+            job->p.n_rows >= defaults[i].least_rows && job->p.n_cols >= defaults[i].least_cols &&
+            k->fits(info, job->m->w->dtype, &defaults[i].tile))
+            return defaults[i].tile;
+    int n;
+    const matmul_tile *tiles = matmul_tiles(k, &n);
+    while (n > 1 && !k->fits(info, job->m->w->dtype, &tiles[n - 1]))
+        n--;
+    return tiles[n - 1];
+}
+
+// -- tuned -----------------------------------------------------------------------------------
+
+// Jobs that share a tile: "matmul/tile/coopmat/NT/F32/128", the last being rows rounded up.
+static void tile_key(const matmul_job *job, const matmul_kernel *k, char key[96]) {
+    static const int64_t classes[] = {32, 128, 1024};
+    int64_t rows = INT64_MAX;
+    for (int i = VA_COUNT(classes); i-- > 0;)
+        if (job->p.n_rows <= classes[i])
+            rows = classes[i];
+    char text[24] = "more";
+    if (rows < INT64_MAX)
+        snprintf(text, sizeof text, "%" PRId64, rows);
+    snprintf(key, 96, "matmul/tile/%s/%s/%s/%s", k->name, job->m->transpose ? "NT" : "NN",
+             va_dtype_name(job->m->w->dtype), text);
+}
+
+// A tile as one number, 12 bits a size.
+static int64_t pack_tile(const matmul_tile *t) {
+    return t->bm | (int64_t)t->bn << 12 | (int64_t)t->rm << 24 | (int64_t)t->rn << 36;
+}
+
+static bool tuned_tile(const matmul_job *job, const matmul_kernel *k, matmul_tile *tile) {
+    char key[96];
+    int64_t packed;
+    int n;
+    tile_key(job, k, key);
+    if (!va_gpu_recall(job->c->gpu, key, &packed))
+        return false;
+    const matmul_tile *tiles = matmul_tiles(k, &n);
+    for (int i = 0; i < n; i++) { // the file may have been edited: nothing else is taken
+        *tile = tiles[i];
+        if (pack_tile(tile) == packed)
+            return k->fits(va_gpu_get_info(job->c->gpu), job->m->w->dtype, tile);
+    }
+    return false;
+}
+
+va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t) {
+    char key[96];
+    tile_key(job, k, key);
+    return va_gpu_remember(job->c->gpu, key, pack_tile(t));
+}
+
+matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k) {
+    matmul_tile tile;
+    if (job->m->tile) // being timed
+        return *job->m->tile;
+    return tuned_tile(job, k, &tile) ? tile : default_tile(job, k);
+}
