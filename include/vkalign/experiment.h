@@ -69,12 +69,14 @@ typedef struct va_run_params {
     const char *cache_dir; // units of all experiments by content; NULL: the user's, see
                            // va_unit_cache_dir; "": none
     va_gpu_params gpu;
+    double start_s; // va_time_s() when the program began; 0: when the run does
 } va_run_params;
 
 typedef struct va_run_summary {
     int64_t n_units, n_done, n_reused, n_failed;
     int64_t n_results_failed; // results that lack a number
     double seconds;
+    double first_dispatch_s;    // after start_s; 0: nothing was dispatched, or of several runs
     int64_t device_peak_bytes;  // of buffers, as va_plan_summary.device_bytes
     int64_t n_expected, n_held; // bounds that `expect` sets, and those that the results keep
 } va_run_summary;

@@ -79,7 +79,8 @@ va_status va_gpu_list(va_ctx *ctx, va_arena *arena, va_gpu_info **list, int64_t 
 // params may be NULL. VA_ERR_DEVICE when nothing matches (the message lists what there is).
 va_status va_gpu_open(va_ctx *ctx, const va_gpu_params *params, va_gpu **gpu);
 // For looking inside: VA_TRACE=1 in the environment logs every Vulkan call, VA_STAGING=1 moves
-// data by staging buffers, as discrete devices do, on devices that need none.
+// data by staging buffers and splits submissions, as discrete devices need it, on any device,
+// VA_REPLAY=0 records everything anew each time.
 
 // Waits, saves the pipeline cache, frees. Asserts that every buffer was destroyed.
 void va_gpu_close(va_gpu **gpu);
@@ -171,6 +172,27 @@ bool va_gpu_recall(const va_gpu *gpu, const char *key, int64_t *value);
 // process only.
 va_status va_gpu_remember(va_gpu *gpu, const char *key, int64_t value);
 
+// -- recordings: work that is recorded once and submitted often ------------------------------
+
+typedef struct va_recording va_recording;
+// Whether recordings are of use now: not while dispatches are timed (a recording holds no
+// timestamps), nor with VA_REPLAY=0 in the environment. What is false here makes the next two
+// VA_ERR_USAGE; record in the ordinary way then.
+bool va_gpu_can_replay(const va_gpu *gpu);
+// From here to va_gpu_record_end, dispatches, copies and fills go into a recording and are not run.
+// Uploads and downloads are VA_ERR_USAGE meanwhile. Submits what was recorded before.
+va_status va_gpu_record_begin(va_gpu *gpu);
+// Ends it; the caller owns the recording. NULL drops it, as after a failed call.
+va_status va_gpu_record_end(va_gpu *gpu, va_recording **recording);
+// Runs it once more, in the order of recorded work and with barriers around it as if its calls had
+// been made here; never waits for an earlier run. It reads and writes whatever the buffers hold
+// now. VA_ERR_USAGE when one of the buffers was destroyed.
+va_status va_gpu_replay(va_gpu *gpu, va_recording *recording);
+// All its buffers are there still.
+bool va_recording_is_valid(const va_recording *recording);
+// Valid while a run of it is under way. NULL is fine. Before va_gpu_close.
+void va_recording_destroy(va_recording **recording);
+
 // -- timing ----------------------------------------------------------------------------------
 
 typedef struct va_gpu_timing {
@@ -191,6 +213,19 @@ void va_gpu_reset_timings(va_gpu *gpu);
 // Whether work recorded from now on is timed, where timestamps were asked for; at first it is.
 void va_gpu_pause_timings(va_gpu *gpu, bool paused);
 int64_t va_gpu_dispatch_count(const va_gpu *gpu);
+
+typedef struct va_gpu_counts {
+    int64_t dispatches;  // given to the device, replayed ones too
+    int64_t sets;        // descriptor sets written: dispatches that were recorded
+    int64_t submissions; // command buffers given to the queue
+    int64_t replays;
+    int64_t waits; // the host waited for a submission: for results, for a staging chunk or memory
+                   // in use, or because it was 64 submissions ahead
+} va_gpu_counts;
+// va_time_s() when the queue was first given a dispatch; 0: it was not yet.
+double va_gpu_first_dispatch_s(const va_gpu *gpu);
+// Since the device was opened.
+va_gpu_counts va_gpu_get_counts(const va_gpu *gpu);
 
 #ifdef __cplusplus
 }

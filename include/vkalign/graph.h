@@ -98,6 +98,10 @@ va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor);
 va_status va_graph_set(va_graph *g, va_node input, const void *data);
 // Runs everything that kept and wanted values need. Recorded, not waited for.
 va_status va_graph_forward(va_graph *g);
+// The same piece by piece, for weights that arrive while the device works: runs what the weights
+// bound so far allow, from where the last call stopped; *finished when that was all. Inputs are set
+// before; setting one, or binding a weight for the second time, begins anew.
+va_status va_graph_forward_part(va_graph *g, bool *finished);
 // A kept value as float32 [product of shape]; waits.
 va_status va_graph_read(va_graph *g, va_node n, float *data);
 // dy = (d to / d from) dx on k vectors: dx [rows, k, width_from] at these rows of `from` (count 0:

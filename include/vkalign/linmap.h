@@ -47,6 +47,7 @@ const char *va_linmap_label(const va_linmap *map);
 va_status va_linmap_apply(va_linmap *map, const va_block *x, const va_block *y);
 va_status va_linmap_apply_t(va_linmap *map, const va_block *y, const va_block *x);
 // The same from and to host memory, vector-major: x [k, n], y [k, m]; any k (chunked), waits.
+// The device blocks that this takes at both ends, as forming a matrix does, stay with the map.
 va_status va_linmap_apply_host(va_linmap *map, const float *x, int64_t k, float *y);
 va_status va_linmap_apply_t_host(va_linmap *map, const float *y, int64_t k, float *x);
 

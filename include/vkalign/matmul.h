@@ -40,16 +40,18 @@ va_status va_matmul_test(va_gpu *gpu, va_matmul_kernel list[VA_MATMUL_KERNELS]);
 // Tests those that would be picked and were never tested on this device; else does nothing.
 va_status va_matmul_prepare(va_gpu *gpu);
 
-// The fastest tile of the picked kernel for each kind of product, as measured, and kept for later
-// runs.
 typedef struct va_matmul_tuned {
-    char what[96];         // "coopmat NT BF16, up to 128 rows"
-    char tile[32];         // "64x64, 32x32"
+    char what[64];         // "coopmat NT BF16, 128 rows"
+    char tile[48];         // "64x64 of 32x32": a workgroup's, an invocation's or subgroup's part
     double gflops;         // with it
     double default_gflops; // with the tile that was taken before
 } va_matmul_tuned;
-// list from the arena. Results do not depend on tiles. Waits; takes seconds to minutes.
-va_status va_matmul_tune(va_gpu *gpu, va_arena *arena, va_matmul_tuned **list, int64_t *n);
+// Times the tiles of the picked kernel for each kind of product (dtype, direction, number of rows),
+// by a weight [width, width], and keeps the fastest for this device and driver. Results do not
+// depend on tiles. Waits; takes up to minutes. list from the arena; empty where the kernel has no
+// tiles.
+va_status va_matmul_tune(va_gpu *gpu, int64_t width, va_arena *arena, va_matmul_tuned **list,
+                         int64_t *n);
 
 #ifdef __cplusplus
 }

@@ -89,6 +89,8 @@ typedef struct va_prompt_params {
     int64_t concept_first, concept_count; // for @concept
     const va_site *edit; // embed or resid:N, where va_prompt_set_edit adds; position ignored;
                          // NULL: nowhere, at no cost
+    bool run; // begin the forward pass with these ids while weights are still on their way: for a
+              // prompt that is read next
 } va_prompt_params;
 
 // Builds the graph, uploads missing weights and embedding rows. VA_ERR_USAGE for ids outside the

@@ -52,6 +52,7 @@
     X(OPT_REPEAT, "--repeat", NULL, "N", "runs of each (5)")                                       \
     X(OPT_ONLY, "--only", NULL, "LIST", "forward, jvp, svd, dense, probe, with commas between")    \
     X(OPT_LIMIT, "--limit", NULL, "S", "seconds for one kind of work (20)")                        \
+    X(OPT_TUNE, "--tune", NULL, NULL, "find this device's fastest matmul tiles, and keep them")    \
     X(OPT_OUT, "--out", "-o", "PATH", "where the result is written")                               \
     X(OPT_SET, "--set", NULL, "KEY=VALUE", "override a key of the experiment file; repeatable")    \
     X(OPT_RESUME, "--resume", NULL, NULL, "continue an interrupted run")                           \
@@ -105,6 +106,7 @@ struct va_cli {
     int n_args;
     va_cli_value *values; // in the order given
     int n_values;
+    double start_s; // va_time_s() when the program began
     bool json;
     bool told;    // what is wrong stands on stderr already
     va_json *out; // an object that --json prints; filled by the verb (always there)

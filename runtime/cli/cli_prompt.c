@@ -181,6 +181,7 @@ va_status va_cli_start_prompt(va_cli *cli, va_cli_prompt *p) {
     va_status st = VA_OK;
     VA_TRY(va_cli_open_gpu(cli, &p->gpu));
     VA_TRY(va_model_attach(p->model, p->gpu));
+    p->params.run = true; // every verb reads or differentiates it next
     VA_TRY(va_prompt_create(p->model, &p->params, &p->prompt));
 done:
     return st;

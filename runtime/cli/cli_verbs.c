@@ -85,7 +85,7 @@ const va_verb va_verbs[] = {
     {"bench", "", "how fast this device does the work, at a model's shape with random weights", 0,
      0,
      BIT(SHAPE) | BIT(LAYERS) | BIT(N_TOKENS) | BIT(REPEAT) | BIT(ONLY) | BIT(LIMIT) | BIT(SEED) |
-         BIT(DEVICE) | BIT(MEMORY),
+         BIT(DEVICE) | BIT(MEMORY) | BIT(TUNE),
      va_cli_bench,
      "--shape: tiny (default on a CPU), gemma-3-4b (default elsewhere), gemma-3-1b, llama-3.2-1b,\n"
      "qwen3-4b, pythia-160m. --layers N: the first N blocks, to norm:N@last.\n"
@@ -94,6 +94,9 @@ const va_verb va_verbs[] = {
      "in the same run. FLOP and bytes are the plan's, bytes as if nothing was cached.\n"
      "--limit S: no kind goes on for much longer than S seconds (20): then fewer runs, and fewer\n"
      "rows of J, are made.\n"
+     "--tune: instead of all this, times the tiles of the matmul kernel in use, and keeps the "
+     "fastest\n"
+     "for this device and driver. Results do not depend on tiles.\n"
      "-v or --json tells the time on the device by shader, and by kind of op with its FLOP and "
      "bytes."},
 };

@@ -66,6 +66,7 @@ done:
 }
 
 int main(int argc, char **argv) {
+    const double start_s = va_time_s();
     argc--, argv++;
     if (argc < 1) {
         va_cli_help(NULL, stderr);
@@ -77,7 +78,7 @@ int main(int argc, char **argv) {
     va_cli_ui ui = {.terminal = isatty(STDERR_FILENO),
                     .quiet = is_given(argc, argv, "--quiet", "-q"),
                     .verbose = is_given(argc, argv, "--verbose", "-v")};
-    va_cli cli = {.json = is_given(argc, argv, "--json", NULL)};
+    va_cli cli = {.start_s = start_s, .json = is_given(argc, argv, "--json", NULL)};
     cli.ctx = va_ctx_create(&(va_ctx_params){.log = va_cli_log,
                                              .log_user = &ui,
                                              .log_level = VA_LOG_INFO,

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "vkalign/bench.h"
+#include "vkalign/matmul.h"
 
 #include <string.h>
 
@@ -196,8 +197,40 @@ static void print_job(const va_cli *cli, const va_bench_job *j) {
         print_profile(cli, j);
 }
 
+// -- tiles ----------------------------------------------------------------------------------------
+
+static va_status tune(va_cli *cli) {
+    va_status st = VA_OK;
+    va_gpu *gpu = NULL;
+    va_matmul_tuned *list;
+    int64_t n;
+    VA_TRY(
+        va_gpu_open(cli->ctx, &(va_gpu_params){.device = va_cli_value_of(cli, OPT_DEVICE)}, &gpu));
+    const va_gpu_info *info = va_gpu_get_info(gpu);
+    VA_TRY(va_matmul_tune(gpu, info->kind == VA_GPU_CPU ? 256 : 2048, cli->arena, &list, &n));
+    va_json_add_string(cli->out, "device", info->name);
+    va_json_add_string(cli->out, "driver", info->driver);
+    va_json *tiles = va_json_add_array(cli->out, "tiles");
+    if (n == 0)
+        va_cli_print(cli, "the matmul kernel of %s has no tiles to choose from\n", info->name);
+    for (int64_t i = 0; i < n; i++) {
+        va_json *tile = va_json_add_object(tiles, NULL);
+        va_json_add_string(tile, "what", list[i].what);
+        va_json_add_string(tile, "tile", list[i].tile);
+        va_json_add_double(tile, "gflops", list[i].gflops);
+        va_json_add_double(tile, "default_gflops", list[i].default_gflops);
+        va_cli_print(cli, "%-32s %-22s %9.1f GFLOP/s, before %9.1f\n", list[i].what, list[i].tile,
+                     list[i].gflops, list[i].default_gflops);
+    }
+done:
+    va_gpu_close(&gpu);
+    return st;
+}
+
 va_status va_cli_bench(va_cli *cli) {
     va_status st = VA_OK;
+    if (va_cli_has(cli, OPT_TUNE))
+        return tune(cli);
     va_bench_params params = {0};
     va_gpu_params device = {.device = va_cli_value_of(cli, OPT_DEVICE), .timestamps = true};
     va_gpu *gpu = NULL;

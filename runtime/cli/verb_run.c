@@ -75,6 +75,8 @@ static void print_summary(va_cli *cli, const char *out, const va_run_summary *s)
     va_json_add_int(cli->out, "reused", s->n_reused);
     va_json_add_int(cli->out, "failed", s->n_failed);
     va_json_add_double(cli->out, "seconds", s->seconds);
+    if (s->first_dispatch_s > 0)
+        va_json_add_double(cli->out, "first_dispatch_s", s->first_dispatch_s);
     va_json_add_int(cli->out, "expected", s->n_expected);
     va_json_add_int(cli->out, "held", s->n_held);
     va_json_add_int(cli->out, "device_peak_bytes", s->device_peak_bytes);
@@ -101,7 +103,8 @@ static va_status run(va_cli *cli, va_experiment **e, const char *out, va_run_sum
     const va_run_params params = {.out_dir = out,
                                   .resume = va_cli_has(cli, OPT_RESUME),
                                   .cache_dir = va_cli_has(cli, OPT_NO_CACHE) ? "" : NULL,
-                                  .gpu.device = va_cli_value_of(cli, OPT_DEVICE)};
+                                  .gpu.device = va_cli_value_of(cli, OPT_DEVICE),
+                                  .start_s = cli->start_s};
     if (va_experiment_variant_count(*e) == 1)
         return va_experiment_run(cli->ctx, *e, &params, summary);
     va_status st = VA_OK;

@@ -119,6 +119,8 @@ va_status va_run_metadata(va_run *run, va_json *root) {
                        va_arena_printf(run->e->arena, "vkalign %s", run->e->tool_version));
     va_json_add_string(meta, "created", now);
     va_json_add_double(meta, "seconds", run->summary.seconds);
+    if (run->summary.first_dispatch_s > 0)
+        va_json_add_double(meta, "first_dispatch_s", run->summary.first_dispatch_s);
     va_json_add_int(meta, "seed", s->seed);
     add_strings(meta, "prompts", &s->prompts);
     add_strings(meta, "templates", &s->templates);

@@ -195,6 +195,10 @@ va_status va_experiment_run(va_ctx *ctx, va_experiment *experiment, const va_run
     VA_TRY(start(&run, params));
     VA_TRY(run_units(&run));
     run.summary.seconds = va_time_s() - run.start_s;
+    const double first_s = va_gpu_first_dispatch_s(run.gpu);
+    if (first_s > 0)
+        run.summary.first_dispatch_s =
+            first_s - (params->start_s > 0 ? params->start_s : run.start_s);
     run.summary.device_peak_bytes = va_gpu_get_memory(run.gpu).peak_bytes;
     VA_TRY(va_run_write(&run));
     run.summary.seconds = va_time_s() - run.start_s;

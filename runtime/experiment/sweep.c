@@ -75,6 +75,8 @@ static va_status run_variant(sweep *s, int64_t *count) {
     const char *out = va_path_join(s->arena, s->out_dir, e->variant.name);
     va_run_params params = s->run;
     params.out_dir = out;
+    if (s->experiment.variant > 0)
+        params.start_s = 0; // a later variant begins where its run does
     va_log(s->ctx, VA_LOG_INFO, "variant %lld of %lld: %s", (long long)s->experiment.variant + 1,
            (long long)*count, e->variant.name);
     ran = va_experiment_run(s->ctx, e, &params, &summary);

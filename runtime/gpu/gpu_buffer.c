@@ -1,6 +1,6 @@
 // gpu_buffer.c: buffers and the ways bytes get in, out and around.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -20,8 +20,7 @@ va_status va_buffer_create(va_gpu *gpu, int64_t size_bytes, const char *name, va
     VA_TRY(gpu_suballocate(gpu, aligned, &b->block, &b->range));
     b->gpu = gpu;
     b->size_bytes = size_bytes;
-    b->last_use = b->block->last_use; // the memory may have had another owner
-    b->last_write = b->block->last_write;
+    b->last_use = b->last_write = b->block->freed_use; // the memory may have had another owner
     b->next = gpu->buffers;
     if (b->next)
         b->next->prev = b;
@@ -47,6 +46,9 @@ void va_buffer_destroy(va_buffer **pbuffer) {
         b->gpu->buffers = b->next;
     if (b->next)
         b->next->prev = b->prev;
+    b->block->freed_use = VA_MAX(b->block->freed_use, b->last_use);
+    if (b->n_recordings)
+        gpu_forget_buffer(b);
     gpu_release(b->gpu, b->block, b->range);
     free(b->name);
     free(b);
@@ -86,10 +88,13 @@ va_status gpu_check_slice(va_gpu *gpu, va_slice s, const char *what) {
     return VA_OK;
 }
 
-void gpu_touch(va_gpu *gpu, va_slice s, bool write) {
+va_status gpu_touch(va_gpu *gpu, va_slice s, bool write) {
+    if (gpu->capture)
+        return gpu_capture_touch(gpu, s.buffer, write);
     s.buffer->last_use = s.buffer->block->last_use = gpu->serial;
     if (write)
-        s.buffer->last_write = s.buffer->block->last_write = gpu->serial;
+        s.buffer->last_write = gpu->serial;
+    return VA_OK;
 }
 
 static uint8_t *mapped_at(va_slice s) {
@@ -105,15 +110,24 @@ static va_status upload_inline(va_gpu *gpu, va_slice dst, const void *src) {
     gpu_sync(gpu, cmd, &access, 1);
     VK_DO(gpu, vkCmdUpdateBuffer(cmd, access.buffer, (VkDeviceSize)access.range.begin,
                                  (VkDeviceSize)dst.size_bytes, src));
-    gpu_touch(gpu, dst, true);
+    VA_TRY(gpu_touch(gpu, dst, true));
     VA_TRY(gpu_recorded(gpu, 0));
 done:
     return st;
 }
 
+// What the host moves would move once, not at every replay.
+static va_status no_capture(va_gpu *gpu, va_slice s, const char *what) {
+    if (!gpu->capture)
+        return VA_OK;
+    return va_fail(gpu->ctx, VA_ERR_USAGE, "%s buffer \"%s\" inside a recording", what,
+                   s.buffer->name);
+}
+
 va_status va_gpu_upload(va_gpu *gpu, va_slice dst, const void *src) {
     va_status st = VA_OK;
     VA_TRY(gpu_check_slice(gpu, dst, "upload"));
+    VA_TRY(no_capture(gpu, dst, "upload to"));
     if (!dst.size_bytes)
         return VA_OK;
     VA_TRY(gpu_poll(gpu));
@@ -135,6 +149,7 @@ done:
 va_status va_gpu_download(va_gpu *gpu, va_slice src, void *dst) {
     va_status st = VA_OK;
     VA_TRY(gpu_check_slice(gpu, src, "download"));
+    VA_TRY(no_capture(gpu, src, "download from"));
     if (!src.size_bytes)
         return VA_OK;
     if (gpu->mapped_reads) {
@@ -170,8 +185,8 @@ va_status va_gpu_copy(va_gpu *gpu, va_slice dst, va_slice src) {
         .size = (VkDeviceSize)dst.size_bytes,
     };
     VK_DO(gpu, vkCmdCopyBuffer(cmd, access[1].buffer, access[0].buffer, 1, &region));
-    gpu_touch(gpu, dst, true);
-    gpu_touch(gpu, src, false);
+    VA_TRY(gpu_touch(gpu, dst, true));
+    VA_TRY(gpu_touch(gpu, src, false));
     VA_TRY(gpu_recorded(gpu, 0));
 done:
     return st;
@@ -191,7 +206,7 @@ va_status va_gpu_fill(va_gpu *gpu, va_slice dst, uint32_t word) {
     gpu_sync(gpu, cmd, &access, 1);
     VK_DO(gpu, vkCmdFillBuffer(cmd, access.buffer, (VkDeviceSize)access.range.begin,
                                (VkDeviceSize)dst.size_bytes, word));
-    gpu_touch(gpu, dst, true);
+    VA_TRY(gpu_touch(gpu, dst, true));
     VA_TRY(gpu_recorded(gpu, 0));
 done:
     return st;

@@ -1,6 +1,6 @@
 // gpu_device.c: opening and closing a device.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -63,8 +63,7 @@ static va_status open_device(va_gpu *gpu, const va_gpu_params *params) {
     if (params->timestamps && !gpu->timestamps)
         va_log(gpu->ctx, VA_LOG_WARN, "%s has no timestamps; nothing is timed", gpu->info.name);
     gpu_memory_init(gpu);
-    VA_TRY(gpu_timing_init(gpu));
-    VA_TRY(gpu_record_init(gpu));
+    gpu_timing_init(gpu);
     VA_TRY(gpu_pipeline_init(gpu));
     VA_TRY(gpu_cache_open(gpu, params->cache_dir));
     VA_TRY(gpu_facts_open(gpu, params->cache_dir));
@@ -87,6 +86,8 @@ va_status va_gpu_open(va_ctx *ctx, const va_gpu_params *params, va_gpu **out) {
     gpu->validation = params->validation || env_is_set("VA_VALIDATION");
     gpu->trace = env_is_set("VA_TRACE");
     gpu->no_cache = params->no_cache;
+    const char *replay = getenv("VA_REPLAY");
+    gpu->replay = !replay || strcmp(replay, "0") != 0;
     gpu->limit_bytes = params->memory_limit_bytes;
     VA_TRY(open_device(gpu, params));
     *out = gpu;
@@ -116,6 +117,7 @@ void va_gpu_close(va_gpu **pgpu) {
         if (!gpu->lost)
             va_gpu_wait(gpu);
         vkDeviceWaitIdle(gpu->device); // also after an error, so that nothing freed is in use
+        gpu_replay_free(gpu);
         free_leaked_buffers(gpu);
         gpu_cache_close(gpu);
         gpu_facts_close(gpu);

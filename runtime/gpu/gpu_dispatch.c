@@ -1,57 +1,6 @@
-// gpu_dispatch.c: checking and recording a dispatch, descriptor sets.
+// gpu_dispatch.c: checking and recording a dispatch.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
-
-#include <stdlib.h>
-
-static va_status add_set_pool(va_gpu *gpu, gpu_slot *slot) {
-    va_status st = VA_OK;
-    if (slot->n_sets == slot->cap_sets) {
-        int64_t cap = VA_MAX(4, 2 * slot->cap_sets);
-        VkDescriptorPool *grown;
-        VA_TRY_ALLOC(gpu->ctx, grown, realloc(slot->sets, (size_t)cap * sizeof *grown));
-        slot->sets = grown;
-        slot->cap_sets = cap;
-    }
-    VkDescriptorPoolSize size = {
-        .type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-        .descriptorCount = GPU_MAX_COMMANDS * VA_MAX_BIND,
-    };
-    VkDescriptorPoolCreateInfo info = {
-        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
-        .maxSets = GPU_MAX_COMMANDS,
-        .poolSizeCount = 1,
-        .pPoolSizes = &size,
-    };
-    VK_TRY(gpu, vkCreateDescriptorPool(gpu->device, &info, NULL, &slot->sets[slot->n_sets]));
-    slot->n_sets++;
-done:
-    return st;
-}
-
-static va_status allocate_set(va_gpu *gpu, VkDescriptorSetLayout layout, VkDescriptorSet *set) {
-    va_status st = VA_OK;
-    gpu_slot *slot = gpu_slot_of(gpu, gpu->serial);
-    for (;; slot->set_at++) {
-        bool fresh = slot->set_at == slot->n_sets;
-        if (fresh)
-            VA_TRY(add_set_pool(gpu, slot));
-        VkDescriptorSetAllocateInfo info = {
-            .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
-            .descriptorPool = slot->sets[slot->set_at],
-            .descriptorSetCount = 1,
-            .pSetLayouts = &layout,
-        };
-        VkResult result = vkAllocateDescriptorSets(gpu->device, &info, set);
-        bool full = result == VK_ERROR_OUT_OF_POOL_MEMORY || result == VK_ERROR_FRAGMENTED_POOL;
-        if (full && !fresh)
-            continue;
-        VK_CHECK(gpu, result, "vkAllocateDescriptorSets");
-        break;
-    }
-done:
-    return st;
-}
+#include "gpu_replay.h"
 
 static va_status check_dispatch(va_gpu *gpu, const va_dispatch *d) {
     va_status st = VA_OK;
@@ -118,11 +67,12 @@ va_status va_gpu_dispatch(va_gpu *gpu, const va_dispatch *d) {
     VA_TRY(gpu_pipeline_get(gpu, k, &pipeline));
     VA_TRY(gpu_begin(gpu, &cmd));
     const gpu_layout *layout = &gpu->layouts[k->n_bind];
-    VA_TRY(allocate_set(gpu, layout->set, &set));
+    VA_TRY(gpu_sets_allocate(gpu, gpu->capture ? &gpu->capture->sets : &gpu->open->sets,
+                             layout->set, &set));
     for (uint32_t i = 0; i < k->n_bind; i++) {
         bool write = k->write_mask >> i & 1;
         access[i] = gpu_access_of(d->bind[i], write);
-        gpu_touch(gpu, d->bind[i], write);
+        VA_TRY(gpu_touch(gpu, d->bind[i], write));
     }
     write_set(gpu, set, access, k->n_bind);
     gpu_label_begin(gpu, cmd, label);
@@ -133,11 +83,11 @@ va_status va_gpu_dispatch(va_gpu *gpu, const va_dispatch *d) {
     if (k->push_bytes)
         VK_DO(gpu, vkCmdPushConstants(cmd, layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                       k->push_bytes, d->push));
-    gpu_timing_start(gpu, gpu_slot_of(gpu, gpu->serial), label);
+    gpu_timing_start(gpu, gpu->open, label); // never while capturing
     VK_DO(gpu, vkCmdDispatch(cmd, d->groups[0], d->groups[1], d->groups[2]));
-    gpu_timing_stop(gpu, gpu_slot_of(gpu, gpu->serial));
+    gpu_timing_stop(gpu, gpu->open);
     gpu_label_end(gpu, cmd);
-    gpu->n_dispatch++;
+    *(gpu->capture ? &gpu->capture->n_dispatch : &gpu->counts.dispatches) += 1;
     VA_TRY(gpu_recorded(gpu, (int64_t)d->groups[0] * d->groups[1] * d->groups[2]));
 done:
     return st;
@@ -153,5 +103,13 @@ void va_gpu_groups(const va_gpu *gpu, int64_t n_items, int64_t local, uint32_t g
 }
 
 int64_t va_gpu_dispatch_count(const va_gpu *gpu) {
-    return gpu->n_dispatch;
+    return gpu->counts.dispatches;
+}
+
+double va_gpu_first_dispatch_s(const va_gpu *gpu) {
+    return gpu->first_dispatch_s;
+}
+
+va_gpu_counts va_gpu_get_counts(const va_gpu *gpu) {
+    return gpu->counts;
 }

@@ -2,7 +2,8 @@
 //
 // Memory given back may be handed out while the device still works on it: whatever is recorded
 // later runs later, and hazards are tracked by byte range, whoever owns the bytes. Only the host
-// must wait, and does so by the block's serials, which a new buffer inherits.
+// must wait, and does so by serials: a new buffer counts as used until all have finished that were
+// destroyed in its block.
 // SPDX-License-Identifier: Apache-2.0
 #include "gpu_priv.h"
 

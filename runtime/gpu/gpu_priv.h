@@ -1,9 +1,11 @@
 // gpu_priv.h: what the files of runtime/gpu share.
 //
-// Life of a command: gpu_begin() opens a recording in the next of GPU_SLOTS slots, gpu_sync() puts
+// Life of a command: gpu_begin() opens a command buffer in a slot that is free, gpu_sync() puts
 // a barrier when byte ranges conflict, gpu_recorded() counts it and submits when there is enough.
 // Submissions are numbered by serials 1, 2, ... which complete in order; blocks and buffers
-// remember the serial of their last use, so the host knows what it must wait for.
+// remember the serial of their last use, so the host knows what it must wait for. Between
+// va_gpu_record_begin and va_gpu_record_end the same calls fill a va_recording instead, whose
+// command buffers get a slot and a serial each time they are submitted.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_GPU_PRIV_H
 #define VKALIGN_GPU_PRIV_H
@@ -16,7 +18,7 @@
 #include "gpu_shader.h"
 
 enum {
-    GPU_SLOTS = 3,           // submissions in flight or recording
+    GPU_MAX_SLOTS = 64,      // submissions in flight or recording; then the host waits
     GPU_MAX_COMMANDS = 128,  // per submission
     GPU_EARLY_COMMANDS = 16, // submit this early when the device has nothing to do
     GPU_MAX_TRACKED = 128,   // byte ranges since the last barrier
@@ -44,7 +46,8 @@ typedef struct gpu_block {
     bool dedicated;  // to one large buffer
     gpu_range *free; // sorted, coalesced
     int64_t n_free, cap_free;
-    uint64_t last_use, last_write; // serials
+    uint64_t last_use;  // serial, of the whole block
+    uint64_t freed_use; // of buffers that lay in it and were destroyed
     struct gpu_block *next;
 } gpu_block;
 
@@ -54,6 +57,9 @@ struct va_buffer {
     gpu_range range; // in the block, aligned
     int64_t size_bytes;
     uint64_t last_use, last_write; // serials
+    int64_t n_recordings;          // that use it
+    uint64_t recording;            // number of the last one that touched it,
+    int64_t use;                   // and where it stands there
     char *name;
     struct va_buffer *prev, *next; // all live buffers
 };
@@ -71,17 +77,23 @@ typedef struct gpu_layout {
     VkPipelineLayout pipeline;
 } gpu_layout;
 
+// Descriptor pools, filled one after the other.
+typedef struct gpu_sets {
+    VkDescriptorPool *pool;
+    int64_t n, cap, at;
+} gpu_sets;
+
+// What a submission needs. That of a recording uses the fence alone.
 typedef struct gpu_slot {
     VkCommandPool pool;
     VkCommandBuffer cmd;
     VkFence fence;
-    bool in_flight;
-    VkDescriptorPool *sets; // all reset when the slot is used again
-    int64_t n_sets, cap_sets, set_at;
+    gpu_sets sets;                    // all reset when the slot is used again
     VkQueryPool queries;              // 2 per dispatch; null without timestamps
     int labels[GPU_MAX_COMMANDS + 1]; // timing entry of each timed dispatch,
     int groups[GPU_MAX_COMMANDS + 1]; // and that of its group; -1: none
     uint32_t n_timed;
+    struct gpu_slot *next; // in the list of those in flight or spare
 } gpu_slot;
 
 // A byte range touched since the last barrier.
@@ -152,13 +164,23 @@ struct va_gpu {
     gpu_fact *facts;
     int64_t n_facts;
 
-    gpu_slot slots[GPU_SLOTS];
-    uint64_t serial, completed; // last begun, last finished
-    bool recording;
-    int64_t n_commands, n_workgroups; // of the recording
+    gpu_slot *open;     // being recorded, with the last serial; NULL: none
+    gpu_slot *inflight; // oldest first
+    gpu_slot *spare;
+    int n_slots;
+    uint64_t serial, completed;       // last begun, last finished
+    int64_t n_commands, n_workgroups; // of the command buffer being recorded
     gpu_access tracked[GPU_MAX_TRACKED];
     int n_tracked;
-    int64_t n_dispatch;
+    va_gpu_counts counts;
+    double first_dispatch_s; // 0: none yet
+
+    bool replay;                // not switched off
+    va_recording *capture;      // being recorded; then there is no open slot
+    bool part_open;             // its last part
+    va_recording *recordings;   // all alive
+    va_recording *dying;        // destroyed, still in flight
+    uint64_t n_recordings_made; // so far
 
     bool timing_paused;
     double timestamp_ns; // one tick
@@ -220,11 +242,15 @@ void gpu_staging_free(va_gpu *gpu);
 
 // -- gpu_record.c ----------------------------------------------------------------------------
 
-va_status gpu_record_init(va_gpu *gpu);
 void gpu_record_free(va_gpu *gpu);
-// Where a serial is recorded or in flight.
-gpu_slot *gpu_slot_of(va_gpu *gpu, uint64_t serial);
 va_status gpu_begin(va_gpu *gpu, VkCommandBuffer *cmd);
+// The barriers that stand at both ends of every command buffer.
+va_status gpu_open_commands(va_gpu *gpu, VkCommandBuffer cmd, VkCommandBufferUsageFlags flags);
+va_status gpu_close_commands(va_gpu *gpu, VkCommandBuffer cmd);
+// Whether the workgroups since the command buffer was opened are enough for one submission.
+bool gpu_watchdog(const va_gpu *gpu);
+// Submits a command buffer under the next serial. On failure the device counts as lost.
+va_status gpu_submit_next(va_gpu *gpu, VkCommandBuffer cmd);
 // Barrier when one of the n accesses conflicts with what was recorded since the last one.
 void gpu_sync(va_gpu *gpu, VkCommandBuffer cmd, const gpu_access *access, int n);
 gpu_access gpu_access_of(va_slice s, bool write);
@@ -235,7 +261,14 @@ va_status gpu_wait_serial(va_gpu *gpu, uint64_t serial);
 // Notices finished submissions without waiting.
 va_status gpu_poll(va_gpu *gpu);
 va_status gpu_check_slice(va_gpu *gpu, va_slice s, const char *what);
-void gpu_touch(va_gpu *gpu, va_slice s, bool write);
+va_status gpu_touch(va_gpu *gpu, va_slice s, bool write);
+
+// -- gpu_sets.c ------------------------------------------------------------------------------
+
+va_status gpu_sets_allocate(va_gpu *gpu, gpu_sets *sets, VkDescriptorSetLayout layout,
+                            VkDescriptorSet *set);
+va_status gpu_sets_reset(va_gpu *gpu, gpu_sets *sets);
+void gpu_sets_free(va_gpu *gpu, gpu_sets *sets);
 
 // -- gpu_pipeline.c --------------------------------------------------------------------------
 
@@ -262,8 +295,10 @@ void gpu_facts_close(va_gpu *gpu);
 
 // -- gpu_timing.c ----------------------------------------------------------------------------
 
-va_status gpu_timing_init(va_gpu *gpu);
+void gpu_timing_init(va_gpu *gpu);
+va_status gpu_timing_slot(va_gpu *gpu, gpu_slot *slot); // its queries, where timestamps are wanted
 void gpu_timing_free(va_gpu *gpu);
+bool gpu_timing_runs(const va_gpu *gpu);
 void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label);
 void gpu_timing_stop(va_gpu *gpu, gpu_slot *slot);
 va_status gpu_timing_collect(va_gpu *gpu, gpu_slot *slot);

@@ -1,6 +1,6 @@
 // gpu_record.c: the implicit command buffer: submission, waiting, barriers.
 // SPDX-License-Identifier: Apache-2.0
-#include "gpu_priv.h"
+#include "gpu_replay.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -8,8 +8,22 @@
 static const VkPipelineStageFlags work_stages =
     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
 
-static va_status slot_init(va_gpu *gpu, gpu_slot *slot, int index) {
+// -- slots -----------------------------------------------------------------------------------
+
+static void free_slot(va_gpu *gpu, gpu_slot *slot) {
+    vkDestroyCommandPool(gpu->device, slot->pool, NULL);
+    vkDestroyFence(gpu->device, slot->fence, NULL);
+    vkDestroyQueryPool(gpu->device, slot->queries, NULL);
+    gpu_sets_free(gpu, &slot->sets);
+    free(slot);
+    gpu->n_slots--;
+}
+
+static va_status make_slot(va_gpu *gpu, gpu_slot **out) {
     va_status st = VA_OK;
+    gpu_slot *slot = NULL;
+    VA_TRY_ALLOC(gpu->ctx, slot, calloc(1, sizeof *slot));
+    gpu->n_slots++;
     VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT,
@@ -24,32 +38,47 @@ static va_status slot_init(va_gpu *gpu, gpu_slot *slot, int index) {
     VK_TRY(gpu, vkAllocateCommandBuffers(gpu->device, &cmd, &slot->cmd));
     VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
     VK_TRY(gpu, vkCreateFence(gpu->device, &fence, NULL, &slot->fence));
-    gpu_name(gpu, VK_OBJECT_TYPE_COMMAND_BUFFER, (uint64_t)(uintptr_t)slot->cmd, "slot %d", index);
+    VA_TRY(gpu_timing_slot(gpu, slot));
+    gpu_name(gpu, VK_OBJECT_TYPE_COMMAND_BUFFER, (uint64_t)(uintptr_t)slot->cmd, "slot %d",
+             gpu->n_slots);
+    *out = slot;
 done:
+    if (st != VA_OK && slot)
+        free_slot(gpu, slot);
     return st;
 }
 
-va_status gpu_record_init(va_gpu *gpu) {
-    va_status st = VA_OK;
-    for (int i = 0; i < GPU_SLOTS; i++)
-        VA_TRY(slot_init(gpu, &gpu->slots[i], i));
-done:
-    return st;
+static void free_slots(va_gpu *gpu, gpu_slot **list) {
+    for (gpu_slot *slot = *list, *next; slot; slot = next) {
+        next = slot->next;
+        free_slot(gpu, slot);
+    }
+    *list = NULL;
 }
 
 void gpu_record_free(va_gpu *gpu) {
-    for (int i = 0; i < GPU_SLOTS; i++) {
-        gpu_slot *slot = &gpu->slots[i];
-        vkDestroyCommandPool(gpu->device, slot->pool, NULL);
-        vkDestroyFence(gpu->device, slot->fence, NULL);
-        for (int64_t p = 0; p < slot->n_sets; p++)
-            vkDestroyDescriptorPool(gpu->device, slot->sets[p], NULL);
-        free(slot->sets);
-    }
+    if (gpu->open)
+        free_slot(gpu, gpu->open);
+    gpu->open = NULL;
+    free_slots(gpu, &gpu->inflight);
+    free_slots(gpu, &gpu->spare);
 }
 
-gpu_slot *gpu_slot_of(va_gpu *gpu, uint64_t serial) {
-    return &gpu->slots[serial % GPU_SLOTS];
+// A slot that is not in use. The host waits for one only when it is far ahead of the device.
+static va_status take_slot(va_gpu *gpu, gpu_slot **slot) {
+    va_status st = VA_OK;
+    VA_TRY(gpu_poll(gpu));
+    if (!gpu->spare && gpu->n_slots == GPU_MAX_SLOTS)
+        VA_TRY(gpu_wait_serial(gpu, gpu->completed + 1));
+    *slot = gpu->spare;
+    if (*slot)
+        gpu->spare = (*slot)->next;
+    else
+        VA_TRY(make_slot(gpu, slot));
+    (*slot)->next = NULL;
+    (*slot)->n_timed = 0;
+done:
+    return st;
 }
 
 // -- submission ------------------------------------------------------------------------------
@@ -61,11 +90,15 @@ static va_status check_alive(va_gpu *gpu) {
                    gpu->info.name);
 }
 
-// The slot's work is done: its results may be read and it may be used again.
-static va_status retire(va_gpu *gpu, gpu_slot *slot, uint64_t serial) {
+// The oldest submission is done: its results may be read and its slot may be used again.
+static va_status retire(va_gpu *gpu) {
     va_status st = VA_OK;
-    slot->in_flight = false;
-    gpu->completed = serial;
+    gpu_slot *slot = gpu->inflight;
+    gpu->inflight = slot->next;
+    slot->next = gpu->spare;
+    gpu->spare = slot;
+    gpu->completed++;
+    gpu_free_dying(gpu);
     VK_TRY(gpu, vkResetFences(gpu->device, 1, &slot->fence));
     VA_TRY(gpu_timing_collect(gpu, slot));
 done:
@@ -77,13 +110,13 @@ va_status gpu_wait_serial(va_gpu *gpu, uint64_t serial) {
     if (serial <= gpu->completed)
         return VA_OK;
     assert(serial <= gpu->serial);
-    if (gpu->recording && serial == gpu->serial)
+    if (gpu->open && serial == gpu->serial)
         VA_TRY(va_gpu_flush(gpu));
     VA_TRY(check_alive(gpu));
     while (gpu->completed < serial) {
-        gpu_slot *slot = gpu_slot_of(gpu, gpu->completed + 1);
-        VK_TRY(gpu, vkWaitForFences(gpu->device, 1, &slot->fence, VK_TRUE, UINT64_MAX));
-        VA_TRY(retire(gpu, slot, gpu->completed + 1));
+        gpu->counts.waits++;
+        VK_TRY(gpu, vkWaitForFences(gpu->device, 1, &gpu->inflight->fence, VK_TRUE, UINT64_MAX));
+        VA_TRY(retire(gpu));
     }
 done:
     return st;
@@ -92,15 +125,12 @@ done:
 va_status gpu_poll(va_gpu *gpu) {
     va_status st = VA_OK;
     VA_TRY(check_alive(gpu));
-    while (gpu->completed < gpu->serial) {
-        gpu_slot *slot = gpu_slot_of(gpu, gpu->completed + 1);
-        if (!slot->in_flight)
-            break;
-        VkResult result = vkGetFenceStatus(gpu->device, slot->fence);
+    while (gpu->inflight) {
+        VkResult result = vkGetFenceStatus(gpu->device, gpu->inflight->fence);
         if (result == VK_NOT_READY)
             break;
         VK_CHECK(gpu, result, "vkGetFenceStatus");
-        VA_TRY(retire(gpu, slot, gpu->completed + 1));
+        VA_TRY(retire(gpu));
     }
 done:
     return st;
@@ -123,54 +153,98 @@ static void work_barrier(va_gpu *gpu, VkCommandBuffer cmd) {
                 VK_ACCESS_TRANSFER_WRITE_BIT);
 }
 
-va_status gpu_begin(va_gpu *gpu, VkCommandBuffer *cmd) {
+va_status gpu_open_commands(va_gpu *gpu, VkCommandBuffer cmd, VkCommandBufferUsageFlags flags) {
     va_status st = VA_OK;
-    gpu_slot *slot = gpu_slot_of(gpu, gpu->recording ? gpu->serial : gpu->serial + 1);
-    *cmd = slot->cmd;
-    if (gpu->recording)
-        return VA_OK;
-    VA_TRY(check_alive(gpu));
-    if (gpu->serial >= GPU_SLOTS) // the slot's former work
-        VA_TRY(gpu_wait_serial(gpu, gpu->serial + 1 - GPU_SLOTS));
-    VK_TRY(gpu, vkResetCommandPool(gpu->device, slot->pool, 0));
-    for (int64_t p = 0; p <= slot->set_at && p < slot->n_sets; p++)
-        VK_TRY(gpu, vkResetDescriptorPool(gpu->device, slot->sets[p], 0));
-    slot->set_at = 0;
-    slot->n_timed = 0;
     VkCommandBufferBeginInfo begin = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+        .flags = flags,
     };
-    VK_TRY(gpu, vkBeginCommandBuffer(slot->cmd, &begin));
-    if (slot->queries)
-        VK_DO(gpu, vkCmdResetQueryPool(slot->cmd, slot->queries, 0, 2 * GPU_MAX_COMMANDS));
-    gpu->serial++;
-    gpu->recording = true;
+    VK_TRY(gpu, vkBeginCommandBuffer(cmd, &begin));
     gpu->n_commands = gpu->n_workgroups = 0;
-    work_barrier(gpu, slot->cmd); // against the submission before
+    work_barrier(gpu, cmd); // against the submission before
+done:
+    return st;
+}
+
+va_status gpu_close_commands(va_gpu *gpu, VkCommandBuffer cmd) {
+    va_status st = VA_OK;
+    barrier(gpu, cmd, VK_PIPELINE_STAGE_HOST_BIT,
+            VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT);
+    VK_TRY(gpu, vkEndCommandBuffer(cmd));
+done:
+    return st;
+}
+
+va_status gpu_begin(va_gpu *gpu, VkCommandBuffer *cmd) {
+    va_status st = VA_OK;
+    gpu_slot *slot = NULL;
+    VA_TRY(check_alive(gpu));
+    if (gpu->capture)
+        return gpu_capture_begin(gpu, cmd);
+    if (!gpu->open) {
+        VA_TRY(take_slot(gpu, &slot));
+        VK_TRY(gpu, vkResetCommandPool(gpu->device, slot->pool, 0));
+        VA_TRY(gpu_sets_reset(gpu, &slot->sets));
+        VA_TRY(gpu_open_commands(gpu, slot->cmd, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT));
+        if (slot->queries)
+            VK_DO(gpu, vkCmdResetQueryPool(slot->cmd, slot->queries, 0, 2 * GPU_MAX_COMMANDS));
+        gpu->open = slot;
+        gpu->serial++;
+    }
+    *cmd = gpu->open->cmd;
+done:
+    if (st != VA_OK && slot)
+        free_slot(gpu, slot);
+    return st;
+}
+
+// Gives the command buffer to the queue; the slot is in flight from here on.
+static va_status submit(va_gpu *gpu, gpu_slot *slot, VkCommandBuffer cmd) {
+    va_status st = VA_OK;
+    VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &cmd,
+    };
+    VK_TRY(gpu, vkQueueSubmit(gpu->queue, 1, &info, slot->fence));
+    gpu_slot **end = &gpu->inflight;
+    while (*end)
+        end = &(*end)->next;
+    *end = slot;
+    gpu->counts.submissions++;
+    if (gpu->first_dispatch_s == 0 && gpu->counts.dispatches > 0)
+        gpu->first_dispatch_s = va_time_s();
 done:
     return st;
 }
 
 va_status va_gpu_flush(va_gpu *gpu) {
     va_status st = VA_OK;
-    if (!gpu->recording)
+    gpu_slot *slot = gpu->open;
+    if (!slot || gpu->lost)
         return check_alive(gpu);
-    gpu_slot *slot = gpu_slot_of(gpu, gpu->serial);
-    gpu->recording = false;
-    barrier(gpu, slot->cmd, VK_PIPELINE_STAGE_HOST_BIT,
-            VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT);
-    VK_TRY(gpu, vkEndCommandBuffer(slot->cmd));
-    VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &slot->cmd,
-    };
-    VK_TRY(gpu, vkQueueSubmit(gpu->queue, 1, &submit, slot->fence));
-    slot->in_flight = true;
+    VA_TRY(gpu_close_commands(gpu, slot->cmd));
+    VA_TRY(submit(gpu, slot, slot->cmd));
+    gpu->open = NULL;
 done:
     if (st != VA_OK)
         gpu->lost = true; // recorded work is gone; later results would be wrong
+    return st;
+}
+
+va_status gpu_submit_next(va_gpu *gpu, VkCommandBuffer cmd) {
+    va_status st = VA_OK;
+    gpu_slot *slot = NULL;
+    VA_TRY(va_gpu_flush(gpu));
+    VA_TRY(take_slot(gpu, &slot));
+    VA_TRY(submit(gpu, slot, cmd));
+    gpu->serial++;
+    slot = NULL;
+done:
+    if (slot)
+        free_slot(gpu, slot);
+    if (st != VA_OK)
+        gpu->lost = true;
     return st;
 }
 
@@ -182,12 +256,18 @@ done:
     return st;
 }
 
+bool gpu_watchdog(const va_gpu *gpu) {
+    const bool host = gpu->info.kind == VA_GPU_CPU && gpu->mapped; // VA_STAGING=1 is to split too
+    return !host && gpu->n_workgroups >= GPU_MAX_WORKGROUPS;
+}
+
 va_status gpu_recorded(va_gpu *gpu, int64_t n_workgroups) {
     gpu->n_commands++;
     gpu->n_workgroups += n_workgroups;
+    if (gpu->capture)
+        return gpu_capture_recorded(gpu);
     bool idle = gpu->completed + 1 == gpu->serial;
-    bool watchdog = gpu->info.kind != VA_GPU_CPU && gpu->n_workgroups >= GPU_MAX_WORKGROUPS;
-    if (gpu->n_commands >= (idle ? GPU_EARLY_COMMANDS : GPU_MAX_COMMANDS) || watchdog)
+    if (gpu->n_commands >= (idle ? GPU_EARLY_COMMANDS : GPU_MAX_COMMANDS) || gpu_watchdog(gpu))
         return va_gpu_flush(gpu);
     return VA_OK;
 }

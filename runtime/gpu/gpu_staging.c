@@ -70,7 +70,7 @@ static va_status record_copy(va_gpu *gpu, va_slice slice, int64_t offset, bool u
     };
     VK_DO(gpu, vkCmdCopyBuffer(cmd, up ? s->buffer : access.buffer, up ? access.buffer : s->buffer,
                                1, &region));
-    gpu_touch(gpu, slice, up);
+    VA_TRY(gpu_touch(gpu, slice, up));
     s->serial[s->at] = gpu->serial;
     VA_TRY(gpu_recorded(gpu, 0));
 done:

@@ -8,31 +8,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-va_status gpu_timing_init(va_gpu *gpu) {
-    va_status st = VA_OK;
+void gpu_timing_init(va_gpu *gpu) {
     gpu->group = -1;
     if (!gpu->timestamps)
-        return VA_OK;
+        return;
     VkPhysicalDeviceProperties properties;
     uint32_t bits = 0;
     vkGetPhysicalDeviceProperties(gpu->physical, &properties);
     gpu_queue_family(gpu->physical, &bits);
     gpu->timestamp_ns = (double)properties.limits.timestampPeriod;
     gpu->timestamp_mask = bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+}
+
+va_status gpu_timing_slot(va_gpu *gpu, gpu_slot *slot) {
+    va_status st = VA_OK;
+    if (!gpu->timestamps)
+        return VA_OK;
     VkQueryPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
         .queryCount = 2 * GPU_MAX_COMMANDS,
     };
-    for (int i = 0; i < GPU_SLOTS; i++)
-        VK_TRY(gpu, vkCreateQueryPool(gpu->device, &info, NULL, &gpu->slots[i].queries));
+    VK_TRY(gpu, vkCreateQueryPool(gpu->device, &info, NULL, &slot->queries));
 done:
     return st;
 }
 
 void gpu_timing_free(va_gpu *gpu) {
-    for (int i = 0; i < GPU_SLOTS; i++)
-        vkDestroyQueryPool(gpu->device, gpu->slots[i].queries, NULL);
     va_gpu_reset_timings(gpu);
     free(gpu->labels.list);
     free(gpu->labels.sorted);
@@ -74,8 +76,12 @@ void va_gpu_time_group(va_gpu *gpu, const char *label, double flop, double bytes
     t->bytes += bytes;
 }
 
+bool gpu_timing_runs(const va_gpu *gpu) {
+    return gpu->timestamps && !gpu->timing_paused && !gpu->capture;
+}
+
 void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label) {
-    if (!slot->queries || gpu->timing_paused)
+    if (!gpu_timing_runs(gpu))
         return;
     slot->labels[slot->n_timed] = entry_of(&gpu->labels, label);
     slot->groups[slot->n_timed] = gpu->group;
@@ -84,7 +90,7 @@ void gpu_timing_start(va_gpu *gpu, gpu_slot *slot, const char *label) {
 }
 
 void gpu_timing_stop(va_gpu *gpu, gpu_slot *slot) {
-    if (!slot->queries || gpu->timing_paused)
+    if (!gpu_timing_runs(gpu))
         return;
     VK_DO(gpu, vkCmdWriteTimestamp(slot->cmd, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, slot->queries,
                                    2 * slot->n_timed + 1));
@@ -159,11 +165,17 @@ static void clear(gpu_timings *t) {
     t->n = 0;
 }
 
+static void forget_labels(gpu_slot *slot) {
+    for (uint32_t j = 0; j < slot->n_timed; j++)
+        slot->labels[j] = slot->groups[j] = -1;
+}
+
 void va_gpu_reset_timings(va_gpu *gpu) {
     // Entries of work in flight would be counted for the wrong label otherwise.
-    for (int i = 0; i < GPU_SLOTS; i++)
-        for (uint32_t j = 0; j < gpu->slots[i].n_timed; j++)
-            gpu->slots[i].labels[j] = gpu->slots[i].groups[j] = -1;
+    for (gpu_slot *slot = gpu->inflight; slot; slot = slot->next)
+        forget_labels(slot);
+    if (gpu->open)
+        forget_labels(gpu->open);
     clear(&gpu->labels);
     clear(&gpu->groups);
     gpu->group = -1;

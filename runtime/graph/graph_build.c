@@ -24,6 +24,7 @@ void va_graph_destroy(va_graph **pg) {
     va_graph *g = *pg;
     for (int i = 0; i < PLAN_CACHE; i++)
         va_graph_plan_destroy(&g->plans[i]);
+    va_recording_destroy(&g->forward.recording);
     for (int32_t i = 0; i < g->n_pool; i++)
         va_buffer_destroy(&g->pool[i]);
     for (int32_t i = 0; g->slots && i < g->n_slots; i++)

@@ -12,7 +12,7 @@
 // A sweep while it is recorded.
 typedef struct sweep {
     va_graph *g;
-    const sweep_plan *p;
+    sweep_plan *p;
     const va_block *to;   // the caller's block at p->to
     const va_block *from; // [p->n_from]
     uint8_t *filled;      // vjp: [n_nodes] has a contribution already
@@ -246,22 +246,22 @@ done:
     return st;
 }
 
-va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_row_range rows, va_node to,
-                       const va_block *dx, const va_block *dy) {
+static va_status record_jvp(void *user) {
     va_status st = VA_OK;
-    sweep s;
-    const va_sweep r = {VA_JVP, mode, &from, 1, rows, to, dy->k};
-    VA_TRY(begin(g, &r, dy, dx, &s));
-    if (from == to || !s.p->active[to])
-        VA_TRY(va_gpu_fill(g->gpu, block_bytes(dy), 0));
+    sweep *s = user;
+    va_gpu *gpu = s->g->gpu;
+    const va_node from = s->p->from[0], to = s->p->to;
+    if (from == to || !s->p->active[to])
+        VA_TRY(va_gpu_fill(gpu, block_bytes(s->to), 0));
     if (from == to)
-        return va_gpu_copy(g->gpu, block_rows(dy, 0, s.p->from_rows.first, dx->T), block_bytes(dx));
-    if (s.p->active[to] && !va_graph_from_is_direct(s.p, 0))
-        VA_TRY(exchange_rows(&s, 0, true));
+        return va_gpu_copy(gpu, block_rows(s->to, 0, s->p->from_rows.first, s->from->T),
+                           block_bytes(s->from));
+    if (s->p->active[to] && !va_graph_from_is_direct(s->p, 0))
+        VA_TRY(exchange_rows(s, 0, true));
     for (va_node n = from + 1; n <= to; n++)
-        if (s.p->exec[n] && (st = jvp_node(&s, n)) != VA_OK)
-            return name_failure(&s, n, "jvp", st);
-    va_gpu_time_group(g->gpu, NULL, 0, 0);
+        if (s->p->exec[n] && (st = jvp_node(s, n)) != VA_OK)
+            return name_failure(s, n, "jvp", st);
+    va_gpu_time_group(gpu, NULL, 0, 0);
 done:
     return st;
 }
@@ -290,25 +290,52 @@ done:
     return st;
 }
 
-va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy,
-                       const va_node *from, int64_t n_from, va_row_range rows, const va_block *dx) {
+static va_status record_vjp(void *user) {
     va_status st = VA_OK;
-    sweep s = {0};
-    const va_sweep r = {VA_VJP, mode, from, n_from, rows, to, dy->k};
-    VA_TRY(begin(g, &r, dy, dx, &s));
-    VA_TRY_ALLOC(g->ctx, s.filled, calloc((size_t)g->n_nodes, 1));
-    for (va_node n = to; n >= 0; n--) {
-        if (!s.p->exec[n])
+    sweep *s = user;
+    VA_TRY_ALLOC(s->g->ctx, s->filled, calloc((size_t)s->g->n_nodes, 1));
+    for (va_node n = s->p->to; n >= 0; n--) {
+        if (!s->p->exec[n])
             continue;
-        st = vjp_node(&s, n);
+        st = vjp_node(s, n);
         if (st != VA_OK) {
-            name_failure(&s, n, "vjp", st);
+            name_failure(s, n, "vjp", st);
             goto done;
         }
     }
-    va_gpu_time_group(g->gpu, NULL, 0, 0);
-    VA_TRY(finish_vjp(&s));
+    va_gpu_time_group(s->g->gpu, NULL, 0, 0);
+    VA_TRY(finish_vjp(s));
 done:
-    free(s.filled);
+    free(s->filled);
     return st;
+}
+
+// -- entry points -----------------------------------------------------------------------------
+
+static va_status run_sweep(va_graph *g, const va_sweep *r, const va_block *to, const va_block *from,
+                           va_graph_record_fn record) {
+    va_status st = VA_OK;
+    sweep s;
+    va_slice *ends = NULL;
+    VA_TRY(begin(g, r, to, from, &s));
+    VA_TRY_ALLOC(g->ctx, ends, calloc((size_t)r->n_from + 1, sizeof *ends));
+    ends[0] = block_bytes(to);
+    for (int64_t i = 0; i < r->n_from; i++)
+        ends[1 + i] = block_bytes(&from[i]);
+    VA_TRY(va_graph_run_or_replay(g, &s.p->replay, ends, record, &s));
+done:
+    free(ends);
+    return st;
+}
+
+va_status va_graph_jvp(va_graph *g, va_mode mode, va_node from, va_row_range rows, va_node to,
+                       const va_block *dx, const va_block *dy) {
+    const va_sweep r = {VA_JVP, mode, &from, 1, rows, to, dy->k};
+    return run_sweep(g, &r, dy, dx, record_jvp);
+}
+
+va_status va_graph_vjp(va_graph *g, va_mode mode, va_node to, const va_block *dy,
+                       const va_node *from, int64_t n_from, va_row_range rows, const va_block *dx) {
+    const va_sweep r = {VA_VJP, mode, from, n_from, rows, to, dy->k};
+    return run_sweep(g, &r, dy, dx, record_vjp);
 }

@@ -54,6 +54,15 @@ typedef struct want {
     va_node from, to;
 } want;
 
+// A pass of the graph that may be run again, and the recording of it. The first run goes the
+// ordinary way, so that single ones cost nothing more; the second in the same memory is recorded.
+typedef struct replay {
+    va_slice *ends; // [n_ends] the caller's blocks of the last run; buffers borrowed, compared only
+    int64_t n_ends;
+    uint64_t memory; // va_graph.memory at the last run; 0: never run
+    va_recording *recording;
+} replay;
+
 // A sweep worked out: which ops run and where each tangent or cotangent lives.
 typedef struct sweep_plan {
     va_arena *arena; // owns the rest
@@ -73,6 +82,7 @@ typedef struct sweep_plan {
     va_graph_cost cost;
     int64_t largest_bytes; // largest tensor or scratch, the ends included
     uint64_t used;         // when last used, for the cache
+    replay replay;         // ends: to, then every from
 } sweep_plan;
 
 enum { PLAN_CACHE = 8 };
@@ -98,6 +108,9 @@ struct va_graph {
     // repeated sweeps allocate nothing.
     va_buffer **pool;
     int32_t n_pool;
+    uint64_t memory; // number of the present choice of buffers for weights
+    replay forward;
+    int64_t forward_at; // node that the forward pass by pieces comes to next
 };
 
 // Bytes that a tensor or scratch area takes: rounded as buffers are.
@@ -120,7 +133,7 @@ uint32_t va_graph_keep_bits(const node *nd, va_mode mode);
 void va_graph_activity(const va_graph *g, va_mode mode, const va_node *from, int64_t n_from,
                        va_node to, uint8_t *active, uint8_t *exec);
 // The plan of a sweep, from the cache when it is there; owned by the graph.
-va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan);
+va_status va_graph_get_plan(va_graph *g, const va_sweep *r, sweep_plan **plan);
 // A plan of its own; destroy it.
 va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **plan);
 void va_graph_plan_destroy(sweep_plan **plan);
@@ -135,6 +148,10 @@ void va_graph_cut_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_
 va_row_range va_graph_read_rows(const va_graph *g, const sweep_plan *p, va_node n, int i);
 // The tangent or cotangent of node n by the rows that the plan carries, without memory.
 va_status va_graph_sweep_tensor(const va_graph *g, const sweep_plan *p, va_node n, va_tensor *t);
+// Runs a pass: record, or the replay of what it recorded before with the same ends.
+typedef va_status (*va_graph_record_fn)(void *user);
+va_status va_graph_run_or_replay(va_graph *g, replay *r, const va_slice *ends,
+                                 va_graph_record_fn record, void *user);
 // Whether the tangent of from node i is the caller's block itself.
 bool va_graph_from_is_direct(const sweep_plan *p, int64_t i);
 

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph_priv.h"
 
+#include "vkalign/matmul.h"
+
 #include <stdlib.h>
 
 // A buffer of its own for a stored tensor.
@@ -32,6 +34,8 @@ va_status va_graph_realize(va_graph *g, va_gpu *gpu) {
         if (nd->kind == NODE_CONST)
             VA_TRY(va_gpu_upload(gpu, nd->y.mem, nd->data));
     }
+    g->memory++;
+    VA_TRY(va_matmul_prepare(gpu));
     VA_TRY_ALLOC(g->ctx, g->slots, calloc((size_t)g->n_slots + 1, sizeof *g->slots));
     for (int32_t s = 0; s < g->n_slots; s++)
         VA_TRY(va_buffer_create(gpu, g->slot_bytes[s], "forward slot", &g->slots[s]));
@@ -57,8 +61,11 @@ va_status va_graph_bind(va_graph *g, va_node weight, const va_tensor *tensor) {
         return va_fail(g->ctx, VA_ERR_USAGE, "weight %s: expected %lld bytes of memory, got %lld",
                        nd->name, (long long)va_tensor_bytes(tensor),
                        (long long)(va_tensor_present(tensor) ? tensor->mem.size_bytes : 0));
+    if (va_tensor_present(&nd->y))
+        g->forward_at = 0; // what ran may have read the old one
     nd->y = *tensor;
     g->ran = false;
+    g->memory++;
     return VA_OK;
 }
 
@@ -74,6 +81,7 @@ va_status va_graph_set(va_graph *g, va_node input, const void *data) {
         return va_fail_in(g->ctx, st, "%s", nd->name);
     nd->is_set = true;
     g->ran = false; // stored values belong to the old input
+    g->forward_at = 0;
     return VA_OK;
 }
 
@@ -109,20 +117,56 @@ static va_status run_node(va_graph *g, va_node n) {
     return nd->op->forward(&c);
 }
 
+static va_status run_named(va_graph *g, int64_t n) {
+    const va_status st = run_node(g, (va_node)n);
+    return st == VA_OK ? st
+                       : va_fail_in(g->ctx, st, "%s (%s)", g->nodes[n].name, g->nodes[n].op->name);
+}
+
+static va_status record_forward(void *user) {
+    va_status st = VA_OK;
+    va_graph *g = user;
+    for (int64_t n = 0; n < g->n_nodes; n++)
+        if (g->nodes[n].run)
+            VA_TRY(run_named(g, n));
+done:
+    va_gpu_time_group(g->gpu, NULL, 0, 0);
+    return st;
+}
+
+static bool has_weights(const va_graph *g, const node *nd) {
+    for (int i = 0; i < VA_OP_MAX_IN; i++)
+        if (nd->in[i] != VA_NODE_NONE && g->nodes[nd->in[i]].kind == NODE_WEIGHT &&
+            !va_tensor_present(&g->nodes[nd->in[i]].y))
+            return false;
+    return true;
+}
+
+va_status va_graph_forward_part(va_graph *g, bool *finished) {
+    va_status st = VA_OK;
+    *finished = false;
+    if (!g->gpu)
+        return va_fail(g->ctx, VA_ERR_USAGE, "forward: the graph is not realised");
+    for (; g->forward_at < g->n_nodes; g->forward_at++) {
+        const node *nd = &g->nodes[g->forward_at];
+        if (nd->run && !has_weights(g, nd))
+            goto done;
+        if (nd->run)
+            VA_TRY(run_named(g, g->forward_at));
+    }
+    *finished = g->ran = true;
+done:
+    va_gpu_time_group(g->gpu, NULL, 0, 0);
+    return st;
+}
+
 va_status va_graph_forward(va_graph *g) {
     if (!g->gpu)
         return va_fail(g->ctx, VA_ERR_USAGE, "forward: the graph is not realised");
     g->ran = false;
-    for (int64_t n = 0; n < g->n_nodes; n++) {
-        if (!g->nodes[n].run)
-            continue;
-        va_status st = run_node(g, (va_node)n);
-        if (st != VA_OK)
-            return va_fail_in(g->ctx, st, "%s (%s)", g->nodes[n].name, g->nodes[n].op->name);
-    }
-    va_gpu_time_group(g->gpu, NULL, 0, 0);
-    g->ran = true;
-    return VA_OK;
+    const va_status st = va_graph_run_or_replay(g, &g->forward, NULL, record_forward, g);
+    g->ran = st == VA_OK;
+    return st;
 }
 
 va_status va_graph_read(va_graph *g, va_node n, float *data) {

@@ -12,6 +12,7 @@
 void va_graph_plan_destroy(sweep_plan **plan) {
     if (*plan) {
         va_arena *arena = (*plan)->arena;
+        va_recording_destroy(&(*plan)->replay.recording);
         va_arena_destroy(&arena);
     }
     *plan = NULL;
@@ -238,6 +239,8 @@ va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **
     VA_TRY_ALLOC(g->ctx, p->slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->scratch_slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->rows, VA_NEW_ARRAY(arena, va_row_range, g->n_nodes));
+    p->replay.n_ends = n_from + 1;
+    VA_TRY_ALLOC(g->ctx, p->replay.ends, VA_NEW_ARRAY(arena, va_slice, n_from + 1));
     memcpy(p->from, r->from, (size_t)n_from * sizeof *p->from);
     for (int64_t n = 0; n < g->n_nodes; n++)
         p->slot[n] = p->scratch_slot[n] = NO_SLOT;
@@ -259,7 +262,7 @@ static bool same_request(const va_graph *g, const sweep_plan *p, const va_sweep 
            va_graph_same_rows(p->from_rows, rows_asked(g, r));
 }
 
-va_status va_graph_get_plan(va_graph *g, const va_sweep *r, const sweep_plan **plan) {
+va_status va_graph_get_plan(va_graph *g, const va_sweep *r, sweep_plan **plan) {
     int oldest = 0;
     for (int i = 0; i < PLAN_CACHE; i++) {
         if (same_request(g, g->plans[i], r)) {

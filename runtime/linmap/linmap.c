@@ -43,6 +43,8 @@ void va_linmap_destroy(va_linmap **map) {
         return;
     if ((*map)->ops.destroy)
         (*map)->ops.destroy((*map)->self);
+    va_buffer_destroy(&(*map)->in.buffer);
+    va_buffer_destroy(&(*map)->out.buffer);
     free((*map)->label);
     free(*map);
     *map = NULL;

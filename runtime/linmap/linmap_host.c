@@ -5,26 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Device blocks for chunks of up to k vectors at both ends of a map.
+// Device blocks for a chunk at both ends of a map.
 typedef struct ends {
-    va_linmap *map;
-    int64_t k;
-    va_scratch_block in, out;
-    va_block x, y; // of the chunk at hand
+    va_block x, y;
 } ends;
 
-static va_status ends_chunk(ends *e, int64_t k) {
+static va_status ends_chunk(va_linmap *map, int64_t k, ends *e) {
     va_status st = VA_OK;
-    const va_linmap_shape *s = &e->map->shape;
-    VA_TRY(va_linmap_scratch(e->map->gpu, &e->in, s->T_in, k, s->d_in, &e->x));
-    VA_TRY(va_linmap_scratch(e->map->gpu, &e->out, s->T_out, k, s->d_out, &e->y));
+    const va_linmap_shape *s = &map->shape;
+    VA_TRY(va_linmap_scratch(map->gpu, &map->in, s->T_in, k, s->d_in, &e->x));
+    VA_TRY(va_linmap_scratch(map->gpu, &map->out, s->T_out, k, s->d_out, &e->y));
 done:
     return st;
-}
-
-static void ends_free(ends *e) {
-    va_buffer_destroy(&e->in.buffer);
-    va_buffer_destroy(&e->out.buffer);
 }
 
 static va_status check_count(va_linmap *map, int64_t k) {
@@ -36,34 +28,32 @@ static va_status check_count(va_linmap *map, int64_t k) {
 }
 
 va_status va_linmap_apply_host(va_linmap *map, const float *x, int64_t k, float *y) {
-    ends e = {.map = map};
+    ends e;
     int64_t n = va_linmap_in(map), m = va_linmap_out(map);
     va_status st = check_count(map, k);
     for (int64_t first = 0; st == VA_OK && first < k; first += e.x.k) {
         VA_TRY(va_check_interrupt(va_gpu_ctx(map->gpu)));
-        VA_TRY(ends_chunk(&e, VA_MIN(k - first, map->max_k)));
+        VA_TRY(ends_chunk(map, VA_MIN(k - first, map->max_k), &e));
         VA_TRY(va_block_from_host(map->gpu, &e.x, x + first * n));
         VA_TRY(va_linmap_apply(map, &e.x, &e.y));
         VA_TRY(va_block_to_host(map->gpu, &e.y, y + first * m));
     }
 done:
-    ends_free(&e);
     return st;
 }
 
 va_status va_linmap_apply_t_host(va_linmap *map, const float *y, int64_t k, float *x) {
-    ends e = {.map = map};
+    ends e;
     int64_t n = va_linmap_in(map), m = va_linmap_out(map);
     va_status st = check_count(map, k);
     for (int64_t first = 0; st == VA_OK && first < k; first += e.x.k) {
         VA_TRY(va_check_interrupt(va_gpu_ctx(map->gpu)));
-        VA_TRY(ends_chunk(&e, VA_MIN(k - first, map->max_k)));
+        VA_TRY(ends_chunk(map, VA_MIN(k - first, map->max_k), &e));
         VA_TRY(va_block_from_host(map->gpu, &e.y, y + first * m));
         VA_TRY(va_linmap_apply_t(map, &e.y, &e.x));
         VA_TRY(va_block_to_host(map->gpu, &e.x, x + first * n));
     }
 done:
-    ends_free(&e);
     return st;
 }
 
@@ -71,14 +61,14 @@ done:
 static va_status rows_by_reverse(va_linmap *map, va_rows_fn fn, void *user) {
     va_status st = VA_OK;
     va_ctx *ctx = va_gpu_ctx(map->gpu);
-    ends e = {.map = map};
+    ends e;
     int64_t n = va_linmap_in(map), m = va_linmap_out(map), chunk = VA_MIN(map->max_k, m);
     float *rows = NULL;
     VA_TRY(check_count(map, chunk));
     VA_TRY_ALLOC(ctx, rows, malloc((size_t)chunk * (size_t)n * sizeof *rows));
     for (int64_t first = 0; first < m; first += e.y.k) {
         VA_TRY(va_check_interrupt(ctx));
-        VA_TRY(ends_chunk(&e, VA_MIN(chunk, m - first)));
+        VA_TRY(ends_chunk(map, VA_MIN(chunk, m - first), &e));
         VA_TRY(va_block_one_hot(map->gpu, &e.y, first));
         VA_TRY(va_linmap_apply_t(map, &e.y, &e.x));
         VA_TRY(va_block_to_host(map->gpu, &e.x, rows));
@@ -86,7 +76,6 @@ static va_status rows_by_reverse(va_linmap *map, va_rows_fn fn, void *user) {
     }
 done:
     free(rows);
-    ends_free(&e);
     return st;
 }
 
@@ -94,7 +83,7 @@ done:
 static va_status columns_forward(va_linmap *map, float *A) {
     va_status st = VA_OK;
     va_ctx *ctx = va_gpu_ctx(map->gpu);
-    ends e = {.map = map};
+    ends e;
     int64_t n = va_linmap_in(map), m = va_linmap_out(map), chunk = VA_MIN(map->max_k, n);
     float *columns = NULL;
     const double start_s = va_time_s();
@@ -105,7 +94,7 @@ static va_status columns_forward(va_linmap *map, float *A) {
         const va_progress p = {
             .label = "columns", .done = first, .total = n, .elapsed_s = va_time_s() - start_s};
         va_progress_report(ctx, &p); // there are no rows to report before the end
-        VA_TRY(ends_chunk(&e, VA_MIN(chunk, n - first)));
+        VA_TRY(ends_chunk(map, VA_MIN(chunk, n - first), &e));
         VA_TRY(va_block_one_hot(map->gpu, &e.x, first));
         VA_TRY(va_linmap_apply(map, &e.x, &e.y));
         VA_TRY(va_block_to_host(map->gpu, &e.y, columns));
@@ -115,7 +104,6 @@ static va_status columns_forward(va_linmap *map, float *A) {
     }
 done:
     free(columns);
-    ends_free(&e);
     return st;
 }
 

@@ -5,6 +5,11 @@
 
 #include "vkalign/linmap.h"
 
+// A block that grows as needed and is kept between applications.
+typedef struct va_scratch_block {
+    va_buffer *buffer;
+} va_scratch_block;
+
 struct va_linmap {
     va_gpu *gpu;
     va_linmap_shape shape;
@@ -12,12 +17,9 @@ struct va_linmap {
     va_linmap_ops ops;
     void *self; // owned
     char *label;
+    va_scratch_block in, out; // for host vectors; the same each time, so that sweeps are replayed
 };
 
-// A block that grows as needed and is kept between applications.
-typedef struct va_scratch_block {
-    va_buffer *buffer;
-} va_scratch_block;
 va_status va_linmap_scratch(va_gpu *gpu, va_scratch_block *s, int64_t T, int64_t k, int64_t d,
                             va_block *block);
 

@@ -26,7 +26,7 @@ static va_status open_decoder(decoder *d, int64_t rows) {
     va_graph_keep(d->graph, d->logits);
     VA_TRY(model_plan_weights(m, d->graph));
     VA_TRY(va_graph_finish(d->graph));
-    VA_TRY(model_bind_weights(m, d->graph, NULL));
+    VA_TRY(model_bind_weights(m, d->graph, NULL, false));
     VA_TRY(va_graph_realize(d->graph, m->gpu));
     d->rows = rows;
     VA_TRY_ALLOC(m->ctx, d->in, calloc((size_t)(rows * shape[1]), sizeof *d->in));

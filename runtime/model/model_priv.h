@@ -132,8 +132,9 @@ va_status model_resolve_site(const va_model *m, va_site *s);
 va_status prompt_build(va_model *m, const va_prompt_params *params, va_prompt **prompt);
 // Edits of zero, when the graph takes any.
 va_status prompt_make_edits(va_prompt *p);
-// Every weight of the graph uploaded and bound but the embedding rows, which are rows.
-va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows);
+// Every weight of the graph uploaded and bound but the embedding rows, which are rows. run: the
+// graph's forward pass follows as the weights arrive.
+va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows, bool run);
 // A derivative asked for: sites by number.
 typedef struct prompt_request {
     const int64_t *from;  // [n_from], borrowed

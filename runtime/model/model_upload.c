@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model_priv.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,8 +179,9 @@ done:
     return st;
 }
 
-va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows) {
+va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows, bool run) {
     va_status st = VA_OK;
+    bool finished = false;
     for (int64_t i = 0; i < va_graph_weight_count(g); i++) {
         const va_node node = va_graph_weight_at(g, i);
         const char *name = va_graph_name(g, node);
@@ -190,7 +192,12 @@ va_status model_bind_weights(va_model *m, va_graph *g, const va_tensor *rows) {
         else
             VA_TRY(model_get_weight(m, name, &expected, &tensor));
         VA_TRY(va_graph_bind(g, node, &tensor));
+        if (run) { // the device works on this block while the host moves the next
+            VA_TRY(va_graph_forward_part(g, &finished));
+            VA_TRY(va_gpu_flush(m->gpu));
+        }
     }
+    assert(!run || finished);
 done:
     return st;
 }

@@ -263,10 +263,11 @@ va_status va_prompt_create(va_model *model, const va_prompt_params *params, va_p
     VA_TRY(check_ids(p, params->ids));
     VA_TRY(make_rows(p));
     VA_TRY(va_prompt_set_ids(p, params->ids));
-    VA_TRY(model_bind_weights(model, p->graph, &p->rows_tensor));
     VA_TRY(va_graph_realize(p->graph, model->gpu));
     VA_TRY(number_rows(p));
     VA_TRY(prompt_make_edits(p));
+    p->ran = params->run && !p->edit_stale;
+    VA_TRY(model_bind_weights(model, p->graph, &p->rows_tensor, p->ran));
     *prompt = p;
 done:
     if (st != VA_OK)

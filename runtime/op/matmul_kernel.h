@@ -69,6 +69,9 @@ void matmul_verdict_key(const matmul_kernel *k, char key[64]);
 
 // All that could be picked, large ones first.
 const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n);
+// Rows of the largest tile that a product of so many rows may take.
+int64_t matmul_most_bm(int64_t n_rows);
+bool matmul_tile_is_for(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t);
 // The one for a job: as tuned on the device, or its vendor's default. One fits, as the kernel is
 // offered.
 matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k);

@@ -18,10 +18,10 @@ enum {
 
 // -- scratch ---------------------------------------------------------------------------------
 
-// Rows of A that are packed at once.
+// Rows of A that are packed at once, with those that fill the last tile.
 static int64_t chunk_rows(int64_t n_rows, int64_t n_inner) {
     int64_t most = PACK_BYTES / (4 * matmul_round(n_inner, K_STEP)) / ROW_STEP * ROW_STEP;
-    return VA_MIN(matmul_round(n_rows, ROW_STEP), VA_MAX(most, ROW_STEP));
+    return VA_MIN(matmul_round(n_rows, matmul_most_bm(n_rows)), VA_MAX(most, ROW_STEP));
 }
 
 // Where the parts of scratch begin.

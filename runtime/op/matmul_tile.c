@@ -22,6 +22,15 @@ const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n) {
     return k == &matmul_scalar ? scalar_tiles : matrix_tiles;
 }
 
+int64_t matmul_most_bm(int64_t n_rows) {
+    return n_rows <= 32 ? 32 : n_rows <= 64 ? 64 : 128;
+}
+
+bool matmul_tile_is_for(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t) {
+    return t->bm <= matmul_most_bm(job->m->n_rows) &&
+           k->fits(va_gpu_get_info(job->c->gpu), job->m->w->dtype, t);
+}
+
 // -- defaults --------------------------------------------------------------------------------
 
 enum { ANY = 0, MESA = 0x10005 };
@@ -57,11 +66,11 @@ static matmul_tile default_tile(const matmul_job *job, const matmul_kernel *k) {
         if (defaults[i].kernel == k &&
             (defaults[i].vendor == ANY || defaults[i].vendor == info->vendor_id) &&
             job->p.n_rows >= defaults[i].least_rows && job->p.n_cols >= defaults[i].least_cols &&
-            k->fits(info, job->m->w->dtype, &defaults[i].tile))
+            matmul_tile_is_for(job, k, &defaults[i].tile))
             return defaults[i].tile;
     int n;
     const matmul_tile *tiles = matmul_tiles(k, &n);
-    while (n > 1 && !k->fits(info, job->m->w->dtype, &tiles[n - 1]))
+    while (n > 1 && !matmul_tile_is_for(job, k, &tiles[n - 1]))
         n--;
     return tiles[n - 1];
 }
@@ -98,7 +107,7 @@ static bool tuned_tile(const matmul_job *job, const matmul_kernel *k, matmul_til
     for (int i = 0; i < n; i++) { // the file may have been edited: nothing else is taken
         *tile = tiles[i];
         if (pack_tile(tile) == packed)
-            return k->fits(va_gpu_get_info(job->c->gpu), job->m->w->dtype, tile);
+            return matmul_tile_is_for(job, k, tile);
     }
     return false;
 }

@@ -131,6 +131,8 @@ static void test_metadata(void **state) {
     assert_true(number(m, "seed") == 3 && number(m, "seconds") > 0);
     assert_true(number(m, "n_units") == 7 && number(m, "n_units_failed") == 0);
     assert_int_equal(number(m, "n_units_reused"), 0);
+    assert_true(number(m, "first_dispatch_s") > 0);
+    assert_true(number(m, "first_dispatch_s") < number(m, "seconds") + 1); // before the run begins
     assert_int_equal(strlen(text(va_json_get(m, "model"), "sha256")), 64);
     assert_int_equal(number(va_json_get(m, "model"), "d_model"), 24);
     assert_true(number(va_json_get(m, "device"), "peak_bytes") > 0);

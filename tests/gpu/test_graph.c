@@ -37,6 +37,51 @@ static void test_shared_slots(void **state) {
     }
 }
 
+// The forward pass by pieces, as weights come one by one, each for the first time or another time.
+static void test_forward_by_parts(void **state) {
+    fixture *f = *state;
+    float whole[MAX_LEN], parts[MAX_LEN];
+    bool finished;
+    va_tensor w[N_WEIGHTS];
+    va_graph_keep(f->g, f->node[R2]);
+    assert_error(f->ctx, VA_ERR_USAGE, "not realised", va_graph_forward_part(f->g, &finished));
+    assert_ok(f->ctx, va_graph_finish(f->g));
+    assert_ok(f->ctx, va_graph_realize(f->g, f->gpu));
+    assert_ok(f->ctx, va_graph_set(f->g, f->node[X], f->b.x));
+    for (int i = 0; i < N_WEIGHTS; i++) {
+        const int64_t before = va_gpu_dispatch_count(f->gpu);
+        w[i] = va_graph_tensor(f->g, f->weight[i]);
+        const int64_t bytes = va_tensor_bytes(&w[i]);
+        assert_ok(f->ctx, va_buffer_create(f->gpu, bytes, weight_names[i], &f->buffer[i]));
+        w[i].mem = va_slice_at(va_buffer_all(f->buffer[i]), 0, bytes);
+        assert_ok(f->ctx, va_gpu_upload(f->gpu, w[i].mem, f->b.w[i]));
+        assert_ok(f->ctx, va_graph_bind(f->g, f->weight[i], &w[i]));
+        assert_ok(f->ctx, va_graph_forward_part(f->g, &finished));
+        assert_int_equal(finished, i == N_WEIGHTS - 1);
+        assert_true(va_gpu_dispatch_count(f->gpu) > before);
+        if (!finished)
+            assert_error(f->ctx, VA_ERR_USAGE, "comes first",
+                         va_graph_read(f->g, f->node[R2], parts));
+    }
+    assert_ok(f->ctx, va_graph_read(f->g, f->node[R2], parts));
+    assert_ok(f->ctx, va_graph_forward(f->g));
+    assert_ok(f->ctx, va_graph_read(f->g, f->node[R2], whole));
+    assert_memory_equal(parts, whole, sizeof(float) * (size_t)length_of(R2));
+    // A new input, or a weight bound once more, takes it back to the beginning.
+    f->b.x[0] += 1;
+    assert_ok(f->ctx, va_graph_set(f->g, f->node[X], f->b.x));
+    assert_ok(f->ctx, va_graph_forward_part(f->g, &finished));
+    assert_true(finished);
+    w[W_N1].mem = w[W_N2].mem;
+    assert_ok(f->ctx, va_graph_bind(f->g, f->weight[W_N1], &w[W_N1]));
+    assert_ok(f->ctx, va_graph_forward_part(f->g, &finished));
+    assert_ok(f->ctx, va_graph_read(f->g, f->node[R2], parts));
+    assert_ok(f->ctx, va_graph_forward(f->g));
+    assert_ok(f->ctx, va_graph_read(f->g, f->node[R2], whole));
+    assert_memory_equal(parts, whole, sizeof(float) * (size_t)length_of(R2));
+    f->b.x[0] -= 1;
+}
+
 static void check_jacobian(fixture *f, va_mode mode, int from, int to, int64_t k) {
     static double ref[MAX_LEN * MAX_LEN];
     static float forward[MAX_LEN * MAX_LEN], reverse[MAX_LEN * MAX_LEN];
@@ -157,9 +202,10 @@ static void test_identity_and_zero(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        GRAPH_TEST(test_forward_values), GRAPH_TEST(test_shared_slots),
-        GRAPH_TEST(test_derivatives),    GRAPH_TEST(test_adjoint),
-        GRAPH_TEST(test_many_sources),   GRAPH_TEST(test_identity_and_zero),
+        GRAPH_TEST(test_forward_values),    GRAPH_TEST(test_forward_by_parts),
+        GRAPH_TEST(test_shared_slots),      GRAPH_TEST(test_derivatives),
+        GRAPH_TEST(test_adjoint),           GRAPH_TEST(test_many_sources),
+        GRAPH_TEST(test_identity_and_zero),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -305,6 +305,32 @@ static void test_overflow_is_refused(void **state) {
     va_model_close(&m);
 }
 
+// The forward pass that follows the weights gives the bits of one that waits for them, and is not
+// run twice.
+static void test_run_while_uploading(void **state) {
+    folder *f = *state;
+    va_site s = site("logits@all");
+    float logits[2][T * 100];
+    write_weights(f);
+    for (int run = 0; run < 2; run++) {
+        va_model *m;
+        va_prompt *p;
+        assert_ok(env.ctx, va_model_open(env.ctx, f->dir, &m));
+        assert_ok(env.ctx, va_model_attach(m, env.gpu));
+        const int64_t before = va_gpu_dispatch_count(env.gpu);
+        const va_prompt_params params = {
+            .ids = ids, .seq_len = T, .sites = &s, .n_sites = 1, .run = run};
+        assert_ok(env.ctx, va_prompt_create(m, &params, &p));
+        const int64_t created = va_gpu_dispatch_count(env.gpu);
+        assert_ok(env.ctx, va_prompt_read(p, 0, logits[run]));
+        assert_int_equal(created > before, run);
+        assert_int_equal(va_gpu_dispatch_count(env.gpu) > created, !run);
+        va_prompt_destroy(&p);
+        va_model_close(&m);
+    }
+    assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
+}
+
 static void test_hash(void **state) {
     folder *f = *state;
     char first[65], again[65], norms[65], later[65];
@@ -576,6 +602,7 @@ int main(void) {
         spoiled(test_infinite_last_element),
         spoiled(test_nan_embedding_row),
         spoiled(test_overflow_is_refused),
+        spoiled(test_run_while_uploading),
         spoiled(test_hash),
         cmocka_unit_test(test_positions),
         cmocka_unit_test(test_batches_and_new_ids),
