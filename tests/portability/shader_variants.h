@@ -19,14 +19,14 @@ typedef struct shader_variant {
 } shader_variant;
 
 static const shader_variant shader_variants[] = {
-    // op_matmul.c: weight, bias, rows, columns, inner, a thread's rows and columns
-    {"op/linear.*", "f32-32x128", 7, {VA_F32, VA_F32, 32, 128, 16, 4, 4}},
-    {"op/linear.*", "f32-128x128", 7, {VA_F32, VA_F32, 128, 128, 16, 8, 8}},
-    {"op/linear.*", "bf16-32x128", 7, {VA_BF16, VA_F32, 32, 128, 16, 4, 4}},
-    {"op/linear.*", "bf16-64x64", 7, {VA_BF16, VA_F32, 64, 64, 16, 4, 4}},
-    {"op/linear.*", "bf16-128x128", 7, {VA_BF16, VA_F32, 128, 128, 16, 8, 8}},
-    {"op/linear_few.N[NT]", "f32", 2, {VA_F32, VA_F32}},
-    {"op/linear_few.N[NT]", "bf16", 2, {VA_BF16, VA_F32}},
+    // matmul_scalar.c: weight, bias, factor, rows, columns, inner, a thread's rows and columns
+    {"op/linear.*", "f32-32x128", 8, {VA_F32, VA_F32, 0, 32, 128, 16, 4, 4}},
+    {"op/linear.*", "f32-128x128", 8, {VA_F32, VA_F32, 0, 128, 128, 16, 8, 8}},
+    {"op/linear.*", "bf16-32x128", 8, {VA_BF16, VA_F32, 0, 32, 128, 16, 4, 4}},
+    {"op/linear.*", "bf16-64x64", 8, {VA_BF16, VA_F32, 0, 64, 64, 16, 4, 4}},
+    {"op/linear.*", "bf16-128x128", 8, {VA_BF16, VA_F32, 0, 128, 128, 16, 8, 8}},
+    {"op/linear_few.N[NT]", "f32", 3, {VA_F32, VA_F32, 0}},
+    {"op/linear_few.N[NT]", "bf16", 3, {VA_BF16, VA_F32, 0}},
     // weight, bias, aligned, lanes, groups, may add; drivers on the processor alone
     {"op/linear_cpu.*", "bf16", 6, {VA_BF16, VA_F32, 1, 8, 4, 1}},
     // op_dequant.c: type, runs of an item
