@@ -71,7 +71,17 @@ void matmul_verdict_key(const matmul_kernel *k, char key[64]);
 const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n);
 // Rows of the largest tile that a product of so many rows may take.
 int64_t matmul_most_bm(int64_t n_rows);
-bool matmul_tile_is_for(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t);
+
+// What decides about a default tile.
+typedef struct matmul_shape {
+    va_dtype w;
+    int64_t n_rows, n_cols;
+} matmul_shape;
+bool matmul_tile_is_for(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
+                        const matmul_tile *t);
+// Needs no device, so that ci/portability can ask for absent ones.
+matmul_tile matmul_default_tile(const va_gpu_info *info, const matmul_kernel *k,
+                                const matmul_shape *s);
 // The one for a job: as tuned on the device, or its vendor's default. One fits, as the kernel is
 // offered.
 matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k);
@@ -88,6 +98,11 @@ void matmul_cut(const matmul_job *job, matmul_push *p);
 va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts);
 
 // -- matmul_matrix.c -------------------------------------------------------------------------
+
+// The kernel of a matrix kernel for weights of dtype w whose rows are whole eights, without bias
+// and factor. Its tile fits.
+va_kernel matmul_matrix_kernel(const va_gpu_info *info, bool flexible, bool transpose, va_dtype w,
+                               const matmul_tile *t);
 
 // Scratch before that of parts.
 int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w);

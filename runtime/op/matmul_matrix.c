@@ -71,22 +71,21 @@ static uint32_t local_size(const va_gpu_info *info, const matmul_tile *t, const 
                               : info->matrix_subgroup * (t->bm / t->rm) * (t->bn / t->rn);
 }
 
-// The tiles in shared memory, padded as in shaders/lib/linear_matrix.glsl.
-static int64_t shared_bytes(va_dtype w, const matmul_tile *t) {
+// The tiles in shared memory, padded as in shaders/lib/linear_matrix.glsl. Finished matrices of all
+// subgroups pass through that of A.
+static int64_t shared_bytes(va_dtype w, const matmul_tile *t, const va_gpu_matrix *s) {
     const uint32_t step = step_of(w);
+    int64_t of_a = (step / 8 + 1) * 2 * t->bm;
     int64_t of_w = VA_MAX((step / 8 + 1) * t->bn, (t->bn / 8 + 1) * step);
-    return 16 * ((step / 8 + 1) * 2 * t->bm + (w == VA_F32 ? 2 : 1) * of_w);
+    int64_t stage = (int64_t)(t->bm / t->rm) * (t->bn / t->rn) * s->m * s->n / 4;
+    return 16 * (VA_MAX(of_a, stage) + (w == VA_F32 ? 2 : 1) * of_w);
 }
 
 static bool tile_fits(const va_gpu_info *info, va_dtype w, const matmul_tile *t, bool flexible) {
     int shape = find_shape(info, t, flexible);
-    if (shape == NO_SHAPE || shared_bytes(w, t) > info->max_shared_bytes)
-        return false;
-    const va_gpu_matrix *s = &info->matrix[shape];
-    // Finished matrices of all subgroups pass through the shared memory of A's tile.
-    int64_t stage = (int64_t)(t->bm / t->rm) * (t->bn / t->rn) * s->m * s->n * 4;
-    return local_size(info, t, s) <= info->max_invocations &&
-           (flexible || stage <= 16 * (step_of(w) / 8 + 1) * 2 * t->bm);
+    return shape != NO_SHAPE &&
+           shared_bytes(w, t, &info->matrix[shape]) <= info->max_shared_bytes &&
+           local_size(info, t, &info->matrix[shape]) <= info->max_invocations;
 }
 
 static bool fits_fixed(const va_gpu_info *info, va_dtype w, const matmul_tile *t) {
@@ -126,24 +125,32 @@ static va_status pack_rows(const matmul_job *job, const matmul_push *p, va_slice
     return op_run_groups(job->c, &kernel, bind, p, p->n_packed);
 }
 
-static va_kernel matrix_kernel(const matmul_job *job, const matmul_tile *t, bool flexible) {
-    const va_gpu_info *info = va_gpu_get_info(job->c->gpu);
+va_kernel matmul_matrix_kernel(const va_gpu_info *info, bool flexible, bool transpose, va_dtype w,
+                               const matmul_tile *t) {
+    static const char *const shader[2][2] = {{"op/linear_coopmat.NN", "op/linear_coopmat.NT"},
+                                             {"op/linear_coopmat2.NN", "op/linear_coopmat2.NT"}};
     const va_gpu_matrix *s = &info->matrix[find_shape(info, t, flexible)];
-    const char *shader[2][2] = {{"op/linear_coopmat.NN", "op/linear_coopmat.NT"},
-                                {"op/linear_coopmat2.NN", "op/linear_coopmat2.NT"}};
-    const bool nt = job->m->transpose;
-    const uint32_t step = step_of(job->m->w->dtype);
+    const uint32_t step = step_of(w);
     const uint32_t workgroup = 2, subgroup = 3; // gl_Scope...
-    return (va_kernel){.shader = shader[flexible][nt],
+    return (va_kernel){.shader = shader[flexible][transpose],
                        .n_bind = 7,
                        .write_mask = 1u << 3,
                        .push_bytes = sizeof(matmul_push),
                        .matrix = true,
                        .n_spec = 14,
-                       .spec = {job->m->w->dtype, job->m->bias ? job->m->bias->dtype : VA_F32,
-                                nt && job->p.f_rows > 0, job->p.w_stride % 8 == 0, t->bm, t->bn,
-                                step, t->rm, t->rn, s->m, s->n, flexible ? step : s->k,
-                                local_size(info, t, s), s->invocations ? workgroup : subgroup}};
+                       .spec = {w, VA_F32, 0, 1, t->bm, t->bn, step, t->rm, t->rn, s->m, s->n,
+                                flexible ? step : s->k, local_size(info, t, s),
+                                s->invocations ? workgroup : subgroup}};
+}
+
+static va_kernel matrix_kernel(const matmul_job *job, const matmul_tile *t, bool flexible) {
+    const op_matmul *m = job->m;
+    va_kernel kernel =
+        matmul_matrix_kernel(va_gpu_get_info(job->c->gpu), flexible, m->transpose, m->w->dtype, t);
+    kernel.spec[1] = m->bias ? m->bias->dtype : VA_F32;
+    kernel.spec[2] = m->transpose && job->p.f_rows > 0;
+    kernel.spec[3] = job->p.w_stride % 8 == 0;
+    return kernel;
 }
 
 // Rows p->row0.. of the product, packed and multiplied.

@@ -14,8 +14,9 @@ static const matmul_tile scalar_tiles[] = {
     {128, 128, 8, 8}, {128, 64, 8, 4}, {64, 64, 4, 4}, {32, 128, 4, 4}};
 // The last ones are for workgroups that hold a single matrix.
 static const matmul_tile matrix_tiles[] = {
-    {128, 128, 64, 32}, {128, 64, 32, 32},    {64, 64, 32, 32}, {32, 64, 16, 32},
-    {32, 32, 16, 16},   {128, 128, 128, 128}, {64, 64, 64, 64}, {32, 64, 32, 64}};
+    {128, 128, 64, 32}, {128, 64, 32, 32}, {64, 64, 32, 32}, {32, 64, 16, 32},
+    {32, 32, 16, 16},   {64, 64, 16, 32},  {32, 64, 8, 16},  {128, 128, 128, 128},
+    {64, 64, 64, 64},   {32, 64, 32, 64}};
 
 const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n) {
     *n = k == &matmul_scalar ? VA_COUNT(scalar_tiles) : VA_COUNT(matrix_tiles);
@@ -26,51 +27,70 @@ int64_t matmul_most_bm(int64_t n_rows) {
     return n_rows <= 32 ? 32 : n_rows <= 64 ? 64 : 128;
 }
 
-bool matmul_tile_is_for(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t) {
-    return t->bm <= matmul_most_bm(job->m->n_rows) &&
-           k->fits(va_gpu_get_info(job->c->gpu), job->m->w->dtype, t);
+bool matmul_tile_is_for(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
+                        const matmul_tile *t) {
+    return t->bm <= matmul_most_bm(s->n_rows) && k->fits(info, s->w, t);
+}
+
+static matmul_shape shape_of(const matmul_job *job) {
+    return (matmul_shape){.w = job->m->w->dtype,
+                          .n_rows = job->m->n_rows,
+                          .n_cols = job->m->w->shape[job->m->transpose ? 0 : 1]};
 }
 
 // -- defaults --------------------------------------------------------------------------------
 
-enum { ANY = 0, MESA = 0x10005 };
+enum { ANY = 0, MESA = 0x10005, INTEL = 0x8086 };
 
-// The first that fits of those for the kernel and vendor and at least so many rows.
+// The first that fits of those for the kernel, vendor and size of subgroups, and at least so many
+// rows and columns.
 static const struct {
     const matmul_kernel *kernel;
-    uint32_t vendor;
+    uint32_t vendor, subgroup;
     int64_t least_rows, least_cols;
     matmul_tile tile;
 } defaults[] = {
+    {&matmul_scalar, ANY, ANY, 1024, 1024, {128, 128, 8, 8}},
+    {&matmul_scalar, ANY, ANY, 33, 1, {64, 64, 4, 4}},
+    {&matmul_scalar, ANY, ANY, 1, 1, {32, 128, 4, 4}},
     // lavapipe, whose compiler takes minutes for larger ones
-    {&matmul_coopmat, MESA, 1, 1, {32, 32, 16, 16}},
-    {&matmul_coopmat2, MESA, 1, 1, {32, 32, 16, 16}},
-    {&matmul_scalar, ANY, 1024, 1024, {128, 128, 8, 8}},
-    {&matmul_scalar, ANY, 33, 1, {64, 64, 4, 4}},
-    {&matmul_scalar, ANY, 1, 1, {32, 128, 4, 4}},
-    {&matmul_coopmat, ANY, 257, 1024, {128, 128, 64, 32}},
-    {&matmul_coopmat, ANY, 65, 1, {128, 64, 32, 32}},
-    {&matmul_coopmat, ANY, 33, 1, {64, 64, 32, 32}},
-    {&matmul_coopmat, ANY, 1, 1, {32, 64, 16, 32}},
-    {&matmul_coopmat2, ANY, 257, 1024, {128, 128, 128, 128}},
-    {&matmul_coopmat2, ANY, 257, 1024, {128, 128, 64, 32}},
-    {&matmul_coopmat2, ANY, 33, 1, {64, 64, 64, 64}},
-    {&matmul_coopmat2, ANY, 33, 1, {64, 64, 32, 32}},
-    {&matmul_coopmat2, ANY, 1, 1, {32, 64, 32, 64}},
-    {&matmul_coopmat2, ANY, 1, 1, {32, 64, 16, 32}},
+    {&matmul_coopmat, MESA, ANY, 1, 1, {32, 32, 16, 16}},
+    {&matmul_coopmat2, MESA, ANY, 1, 1, {32, 32, 16, 16}},
+    // Intel's registers hold less: larger parts of a subgroup spill, since Lunar Lake (16) and
+    // before
+    {&matmul_coopmat, INTEL, 16, 33, 1, {64, 64, 16, 32}},
+    {&matmul_coopmat, INTEL, 16, 1, 1, {32, 64, 16, 32}},
+    {&matmul_coopmat, INTEL, 8, 33, 1, {64, 32, 8, 16}},
+    {&matmul_coopmat, INTEL, 8, 1, 1, {32, 32, 8, 16}},
+    {&matmul_coopmat, ANY, ANY, 257, 1024, {128, 128, 64, 32}},
+    {&matmul_coopmat, ANY, ANY, 65, 1, {128, 64, 32, 32}},
+    {&matmul_coopmat, ANY, ANY, 33, 1, {64, 64, 32, 32}},
+    {&matmul_coopmat, ANY, ANY, 1, 1, {32, 64, 16, 32}},
+    {&matmul_coopmat2, ANY, ANY, 257, 1024, {128, 128, 128, 128}},
+    {&matmul_coopmat2, ANY, ANY, 257, 1024, {128, 128, 64, 32}},
+    {&matmul_coopmat2, ANY, ANY, 33, 1, {64, 64, 64, 64}},
+    {&matmul_coopmat2, ANY, ANY, 33, 1, {64, 64, 32, 32}},
+    {&matmul_coopmat2, ANY, ANY, 1, 1, {32, 64, 32, 64}},
+    {&matmul_coopmat2, ANY, ANY, 1, 1, {32, 64, 16, 32}},
 };
 
-static matmul_tile default_tile(const matmul_job *job, const matmul_kernel *k) {
-    const va_gpu_info *info = va_gpu_get_info(job->c->gpu);
+static bool is_default(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
+                       int i) {
+    return defaults[i].kernel == k &&
+           (defaults[i].vendor == ANY || defaults[i].vendor == info->vendor_id) &&
+           (defaults[i].subgroup == ANY || defaults[i].subgroup == info->matrix_subgroup) &&
+           s->n_rows >= defaults[i].least_rows && s->n_cols >= defaults[i].least_cols &&
+           matmul_tile_is_for(info, k, s, &defaults[i].tile);
+}
+
+matmul_tile matmul_default_tile(const va_gpu_info *info, const matmul_kernel *k,
+                                const matmul_shape *s) {
     for (int i = 0; i < VA_COUNT(defaults); i++)
-        if (defaults[i].kernel == k &&
-            (defaults[i].vendor == ANY || defaults[i].vendor == info->vendor_id) &&
-            job->p.n_rows >= defaults[i].least_rows && job->p.n_cols >= defaults[i].least_cols &&
-            matmul_tile_is_for(job, k, &defaults[i].tile))
+        if (is_default(info, k, s, i))
             return defaults[i].tile;
     int n;
     const matmul_tile *tiles = matmul_tiles(k, &n);
-    while (n > 1 && !matmul_tile_is_for(job, k, &tiles[n - 1]))
+    while (n > 1 && !matmul_tile_is_for(info, k, s, &tiles[n - 1]))
         n--;
     return tiles[n - 1];
 }
@@ -82,7 +102,7 @@ static void tile_key(const matmul_job *job, const matmul_kernel *k, char key[96]
     static const int64_t classes[] = {32, 128, 1024};
     int64_t rows = INT64_MAX;
     for (int i = VA_COUNT(classes); i-- > 0;)
-        if (job->p.n_rows <= classes[i])
+        if (job->m->n_rows <= classes[i])
             rows = classes[i];
     char text[24] = "more";
     if (rows < INT64_MAX)
@@ -100,6 +120,7 @@ static bool tuned_tile(const matmul_job *job, const matmul_kernel *k, matmul_til
     char key[96];
     int64_t packed;
     int n;
+    const matmul_shape shape = shape_of(job);
     tile_key(job, k, key);
     if (!va_gpu_recall(job->c->gpu, key, &packed))
         return false;
@@ -107,7 +128,7 @@ static bool tuned_tile(const matmul_job *job, const matmul_kernel *k, matmul_til
     for (int i = 0; i < n; i++) { // the file may have been edited: nothing else is taken
         *tile = tiles[i];
         if (pack_tile(tile) == packed)
-            return matmul_tile_is_for(job, k, tile);
+            return matmul_tile_is_for(va_gpu_get_info(job->c->gpu), k, &shape, tile);
     }
     return false;
 }
@@ -120,7 +141,9 @@ va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const 
 
 matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k) {
     matmul_tile tile;
+    const matmul_shape shape = shape_of(job);
     if (job->m->tile) // being timed
         return *job->m->tile;
-    return tuned_tile(job, k, &tile) ? tile : default_tile(job, k);
+    return tuned_tile(job, k, &tile) ? tile
+                                     : matmul_default_tile(va_gpu_get_info(job->c->gpu), k, &shape);
 }

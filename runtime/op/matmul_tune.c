@@ -100,6 +100,7 @@ static va_status tune_product(tuner *t, va_matmul_tuned *out) {
     va_status st = VA_OK;
     const va_op_call call = {.gpu = t->gpu};
     const matmul_job job = job_of(&call, t);
+    const matmul_shape shape = {t->weight.dtype, t->m.n_rows, t->width};
     int n;
     const matmul_tile *tiles = matmul_tiles(t->kernel, &n);
     const double flop = 2.0 * (double)t->m.n_rows * (double)t->width * (double)t->width;
@@ -110,7 +111,7 @@ static va_status tune_product(tuner *t, va_matmul_tuned *out) {
     fastest = before;
     for (int i = 0; i < n; i++) {
         double seconds;
-        if (!matmul_tile_is_for(&job, t->kernel, &tiles[i]))
+        if (!matmul_tile_is_for(va_gpu_get_info(t->gpu), t->kernel, &shape, &tiles[i]))
             continue;
         VA_TRY(time_tile(t, &tiles[i], &seconds));
         if (seconds * WORTH < fastest)

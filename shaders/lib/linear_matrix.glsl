@@ -40,7 +40,9 @@ const uint W_TERMS = DTYPE == DTYPE_F32 ? 2 : 1;
 
 // Tiles in shared memory in eights of f16, their rows padded so that a column lies in many banks.
 const uint A_STRIDE = BK / 8 + 1, W_STRIDE = W_EIGHTS + 1;
-shared uvec4 tile_a[2 * BM * A_STRIDE];
+const uint A_TILE = 2 * BM * A_STRIDE;
+const uint STAGE = (BM / WM) * (BN / WN) * M * N / 4; // see linear_coopmat.comp
+shared uvec4 tile_a[A_TILE > STAGE ? A_TILE : STAGE];
 shared uvec4 tile_w[W_TERMS * W_ROWS * W_STRIDE];
 
 void load_a(uint first_row, uint first_k)

@@ -68,25 +68,3 @@ bool compile_lacks(const compiler *c, const gpu_shader *shader, char *text, size
 bool compile_on_matrix(const gpu_shader *shader) {
     return has_capability(shader, COOPERATIVE_MATRIX);
 }
-
-const va_gpu_matrix *compile_matrix(const va_gpu_info *info, const matrix_variant *v) {
-    for (int i = 0; i < info->n_matrix && info->matrix_subgroup == v->subgroup; i++) {
-        const va_gpu_matrix *m = &info->matrix[i];
-        const bool whole = v->my_rows % m->m == 0 && v->my_cols % m->n == 0 && v->step % m->k == 0;
-        const bool held = !m->invocations || (v->my_rows == v->rows && v->my_cols == v->cols);
-        if (!m->bf16 && m->flexible == v->flexible && whole && held)
-            return m;
-    }
-    return NULL;
-}
-
-shader_variant compile_shape(const va_gpu_info *info, const va_gpu_matrix *m,
-                             const matrix_variant *v) {
-    const uint32_t n_subgroups = v->rows / v->my_rows * (v->cols / v->my_cols);
-    return (shader_variant){
-        .n_spec = 14, // weight, bias, factor, aligned, tile, matrices
-        .spec = {v->weight, VA_F32, 0, 1, v->rows, v->cols, v->step, v->my_rows, v->my_cols, m->m,
-                 m->n, v->flexible ? v->step : m->k,
-                 m->invocations ? m->invocations : n_subgroups * info->matrix_subgroup,
-                 m->invocations ? GPU_SCOPE_WORKGROUP : GPU_SCOPE_SUBGROUP}};
-}

@@ -10,6 +10,7 @@
 
 #include "gpu_features.h"
 #include "gpu_shader.h"
+#include "matmul_kernel.h"
 #include "shader_variants.h"
 
 typedef struct compiler {
@@ -18,7 +19,7 @@ typedef struct compiler {
     VkDevice device;
     VkPipelineLayout layout;
     gpu_features features;
-    va_gpu_info info; // of it the matrix cores alone
+    va_gpu_info info; // of it what tiles depend on
     bool has_statistics;
     PFN_vkGetPipelineExecutablePropertiesKHR get_executables;
     PFN_vkGetPipelineExecutableStatisticsKHR get_statistics;
@@ -52,11 +53,5 @@ void print_needs(const gpu_shader *shader, const char *variant, const char *what
 bool compile_lacks(const compiler *c, const gpu_shader *shader, char *text, size_t size);
 // Does it run on matrix cores: the runtime's va_kernel.matrix?
 bool compile_on_matrix(const gpu_shader *shader);
-// The device's first matrix of f16 that the line's tile is whole ones of; NULL where there is none,
-// or the line is for other devices.
-const va_gpu_matrix *compile_matrix(const va_gpu_info *info, const matrix_variant *v);
-// The constants, as runtime/op has them.
-shader_variant compile_shape(const va_gpu_info *info, const va_gpu_matrix *m,
-                             const matrix_variant *v);
 
 #endif

@@ -39,6 +39,11 @@ static void pick_device(compiler *c) {
     VK_NEED(vkEnumeratePhysicalDevices(c->instance, &n, &c->physical));
     if (!n)
         die("no Vulkan device", VK_ERROR_INITIALIZATION_FAILED);
+    VkPhysicalDeviceProperties p;
+    vkGetPhysicalDeviceProperties(c->physical, &p);
+    c->info = (va_gpu_info){.vendor_id = p.vendorID,
+                            .max_shared_bytes = p.limits.maxComputeSharedMemorySize,
+                            .max_invocations = p.limits.maxComputeWorkGroupInvocations};
     gpu_features_init(&c->features, c->physical);
     gpu_features_describe(&c->features, c->instance, c->physical, &c->info);
 }
@@ -155,35 +160,51 @@ static void compile(compiler *c, const gpu_shader *shader, const shader_variant 
     fflush(stdout);
 }
 
+// What the runtime would build on this device.
 // With the shape of the device's matrices in its label, as figures of two shapes do not compare.
-static bool compile_matrices(compiler *c, const gpu_shader *shader, const matrix_variant *line) {
-    const va_gpu_matrix *m = compile_matrix(&c->info, line);
-    if (!m)
-        return false;
+static void compile_tile(compiler *c, const gpu_shader *shader, const matmul_kernel *k, va_dtype w,
+                         const matmul_tile *t) {
+    const bool transpose = strstr(shader->name, ".NT") != NULL;
+    const va_kernel kernel = matmul_matrix_kernel(&c->info, k == &matmul_coopmat2, transpose, w, t);
     char label[96];
-    shader_variant v = compile_shape(&c->info, m, line);
-    snprintf(label, sizeof label, "%s-%ux%ux%u", line->label, m->m, m->n, m->k);
-    v.label = label;
+    shader_variant v = {.label = label, .n_spec = kernel.n_spec};
+    memcpy(v.spec, kernel.spec, sizeof kernel.spec);
+    snprintf(label, sizeof label, "%s-%ux%u-%ux%ux%u", w == VA_F32 ? "f32" : "bf16", t->bm, t->bn,
+             v.spec[9], v.spec[10], v.spec[11]);
     compile(c, shader, &v);
-    return true;
+}
+
+static void compile_matrices(compiler *c, const gpu_shader *shader) {
+    static const va_dtype weights[] = {VA_BF16, VA_F32};
+    static const int64_t rows[] = {32, 64, 128, 2048};
+    const matmul_kernel *k = strstr(shader->name, "coopmat2") ? &matmul_coopmat2 : &matmul_coopmat;
+    if (!k->offered(&c->info)) {
+        print_needs(shader, "-", "matrices that one of its tiles is made of");
+        return;
+    }
+    for (int w = 0; w < VA_COUNT(weights); w++) {
+        matmul_tile before = {0};
+        for (int r = 0; r < VA_COUNT(rows); r++) {
+            const matmul_shape shape = {weights[w], rows[r], 2560};
+            const matmul_tile t = matmul_default_tile(&c->info, k, &shape);
+            if (memcmp(&t, &before, sizeof t))
+                compile_tile(c, shader, k, weights[w], &t);
+            before = t;
+        }
+    }
 }
 
 static void compile_variants(compiler *c, const gpu_shader *shader) {
     static const shader_variant plain = {.label = "-"};
-    bool any = false, any_matrix = false, has_shape = false;
+    bool any = compile_on_matrix(shader);
+    if (any)
+        compile_matrices(c, shader);
     for (int64_t i = 0; i < VA_COUNT(shader_variants); i++)
         if (!fnmatch(shader_variants[i].pattern, shader->name, 0)) {
             compile(c, shader, &shader_variants[i]);
             any = true;
         }
-    for (int64_t i = 0; i < VA_COUNT(matrix_variants); i++)
-        if (!fnmatch(matrix_variants[i].pattern, shader->name, 0)) {
-            any_matrix = true;
-            has_shape |= compile_matrices(c, shader, &matrix_variants[i]);
-        }
-    if (any_matrix && !has_shape)
-        print_needs(shader, "-", "matrices that one of its tiles is made of");
-    if (!any && !any_matrix)
+    if (!any)
         compile(c, shader, &plain);
 }
 
