@@ -24,12 +24,11 @@ typedef enum va_gpu_kind {
     VA_GPU_OTHER
 } va_gpu_kind;
 
-// A product [m, k] x [k, n] that matrix cores make, with f32 sums. Of a flexible one
+// A product [m, k] x [k, n] of f16 that matrix cores make, with f32 sums. Of a flexible one
 // (VK_NV_cooperative_matrix2) m, n and k are what the sizes are multiples of, and elements can be
 // reached one by one.
 typedef struct va_gpu_matrix {
     uint32_t m, n, k;
-    bool bf16; // the operands; else f16
     bool flexible;
     uint32_t invocations; // of the workgroup that holds flexible matrices; 0: a subgroup holds them
 } va_gpu_matrix;
@@ -57,7 +56,10 @@ typedef struct va_gpu_info {
     int n_matrix;               // 0: no matrix cores, or none that the runtime can use
     uint32_t matrix_subgroup;   // subgroup size of the kernels that use them
     bool matrix_subgroup_asked; // which they must ask for, as the device has several
-    bool usable;                // passes the baseline; why_not says what it lacks
+    uint32_t matrix_max_size;   // of flexible ones, rows or columns,
+    int64_t
+        matrix_reserved_bytes; // and the shared memory that a workgroup's take beside the kernel's
+    bool usable;               // passes the baseline; why_not says what it lacks
     char why_not[256];
 } va_gpu_info;
 

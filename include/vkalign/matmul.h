@@ -4,9 +4,11 @@
 // All ops multiply by one call, which picks a kernel for the device: "scalar" (tiles in shared
 // memory, f32), "cpu" (drivers that run on the processor, f32), "coopmat"
 // (VK_KHR_cooperative_matrix) or "coopmat2" (VK_NV_cooperative_matrix2); the last two split f32
-// into pairs of f16, which keeps 22 bits. On GPUs a kernel on matrix cores is picked once it has
-// passed its test on that device and driver; a kernel that failed is switched off there. VA_MATMUL
-// in the environment is a list: "coopmat" takes that kernel and no other, tested or not;
+// into pairs of f16, which keeps 22 bits, and leave products of up to 16 rows to the first. On GPUs
+// a kernel on matrix cores is picked once it has passed its test on that device and driver; one
+// that failed there, or whose test did not come to its end twice, is switched off until
+// va_matmul_test tests it again. VA_MATMUL in the environment is a list: "coopmat" takes that
+// kernel and no other, tested or not;
 // "-coopmat,-coopmat2" forbids those.
 // Depends on base.h, gpu.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -33,12 +35,14 @@ typedef struct va_matmul_kernel {
     double error;        // of the test: the largest; infinite where something was not finite
 } va_matmul_kernel;
 
-// Tests all kernels that are built and offered, on both kinds of product, each dtype of weights and
-// odd sizes, against double loops, and remembers the verdicts. Waits. A driver that fails is an
-// error.
+// Tests all kernels that are built and offered, on both kinds of product, each dtype of weights,
+// odd sizes and large tiles, against double loops, and remembers the verdicts. A kernel that the
+// driver refuses has failed, with an infinite error; a lost device is an error. Waits.
 va_status va_matmul_test(va_gpu *gpu, va_matmul_kernel list[VA_MATMUL_KERNELS]);
-// Tests those that would be picked and were never tested on this device; else does nothing.
+// Tests what would be picked and was not tested on this device before; else does nothing.
 va_status va_matmul_prepare(va_gpu *gpu);
+// The kernel that products of many rows take, after va_matmul_prepare: its bits are its own.
+va_status va_matmul_picked(va_gpu *gpu, const char **name);
 
 typedef struct va_matmul_tuned {
     char what[64];         // "coopmat NT BF16, 128 rows"

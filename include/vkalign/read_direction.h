@@ -1,6 +1,7 @@
 // read_direction.h: directions that a derivative gives at a prompt, or on average over prompts: J
 // x, singular vectors, the gradient of a logit, the pullback of a direction. Depends on model.h,
-// svd.h and below. SPDX-License-Identifier: Apache-2.0
+// svd.h and below.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_READ_DIRECTION_H
 #define VKALIGN_READ_DIRECTION_H
 

@@ -1,5 +1,6 @@
 // text.h: tokenizers read from a Hugging Face tokenizer.json or out of a GGUF file. Depends on io.h
-// and base.h. SPDX-License-Identifier: Apache-2.0
+// and base.h.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VKALIGN_TEXT_H
 #define VKALIGN_TEXT_H
 

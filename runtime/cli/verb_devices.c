@@ -1,7 +1,8 @@
 // vkalign devices: what there is, what it can do, and whether it computes right.
 //
 // The self-test runs every matmul kernel that the device can run against double loops; ops differ
-// in little else between devices. SPDX-License-Identifier: Apache-2.0
+// in little else between devices.
+// SPDX-License-Identifier: Apache-2.0
 #include "cli.h"
 
 #include "vkalign/matmul.h"
@@ -80,10 +81,9 @@ static void show_matrices(va_cli *cli, va_json *d, const va_gpu_info *info) {
         va_json_add_int(shape, "m", m->m);
         va_json_add_int(shape, "n", m->n);
         va_json_add_int(shape, "k", m->k);
-        va_json_add_string(shape, "type", m->bf16 ? "BF16" : "F16");
         va_json_add_bool(shape, "flexible", m->flexible);
-        va_cli_print(cli, "%s%ux%ux%u %s%s", i ? ", " : "   matrix cores: ", m->m, m->n, m->k,
-                     m->bf16 ? "BF16" : "F16", m->flexible ? " and multiples" : "");
+        va_cli_print(cli, "%s%ux%ux%u%s", i ? ", " : "   matrix cores: F16 ", m->m, m->n, m->k,
+                     m->flexible ? " and multiples" : "");
     }
     va_cli_print(cli, info->n_matrix ? "\n" : "   no matrix cores\n");
 }

@@ -1,5 +1,6 @@
 // vkalign report: rebuilds report.md and report.html from results.json, or from a sweep's
-// sweep.json. SPDX-License-Identifier: Apache-2.0
+// sweep.json.
+// SPDX-License-Identifier: Apache-2.0
 #include "cli.h"
 
 #include "vkalign/report.h"

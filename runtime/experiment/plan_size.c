@@ -1,5 +1,6 @@
 // plan_size.c: an experiment's parts multiply; what comes out is bounded before anything is
-// planned. SPDX-License-Identifier: Apache-2.0
+// planned.
+// SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
 #include "plan.h"

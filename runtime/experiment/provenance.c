@@ -40,6 +40,7 @@ static void add_device(va_run *run, va_json *meta) {
     va_json_add_string(o, "driver", i->driver);
     va_json_add_string(o, "kind", kind_names[i->kind]);
     va_json_add_string(o, "uuid", i->uuid);
+    va_json_add_string(o, "matmul", run->matmul);
     va_json_add_int(o, "peak_bytes", run->summary.device_peak_bytes);
     o = va_json_add_object(meta, "host");
     if (uname(&host) == 0)

@@ -3,6 +3,8 @@
 #include "run.h"
 #include "unit_cache.h"
 
+#include "vkalign/matmul.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +26,10 @@ static va_status make_base_key(va_run *run) {
     VA_TRY(va_model_hash(e->plan.model, e->plan.n_blocks, e->plan.unembed, run->model_sha256));
     va_sha256 *h = va_sha256_create();
     VA_TRY_ALLOC(run->ctx, h, h);
-    // Kernels that the environment forces compute other bits.
-    const char *matmul = getenv("VA_MATMUL"), *gated = getenv("VA_GATED");
-    const char *part[] = {matmul ? matmul : "", gated ? gated : "", run->model_sha256,
+    // Each kernel computes bits of its own.
+    const char *gated = getenv("VA_GATED");
+    VA_TRY(va_matmul_picked(run->gpu, &run->matmul));
+    const char *part[] = {run->matmul, gated ? gated : "", run->model_sha256,
                           e->tool_version,      e->tool_build,      info->name,
                           info->driver};
     for (int64_t i = 0; i < VA_COUNT(part); i++)

@@ -13,6 +13,7 @@ typedef struct va_run {
     va_store *store;
     const char *out_dir;
     char model_sha256[65], key[65];
+    const char *matmul; // the kernel in use
     double start_s, flop_done, flop_total; // for progress
     const char *label;                     // unit under way
     double unit_flop;

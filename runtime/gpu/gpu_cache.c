@@ -143,6 +143,8 @@ void gpu_cache_write(va_gpu *gpu, const char *path, const void *head, size_t hea
     make_folders(temp.data);
     FILE *f = fopen(temp.data, "wb");
     bool ok = f && fwrite(head, 1, head_size, f) == head_size && fwrite(data, 1, size, f) == size;
+    ok = ok && fflush(f) == 0 &&
+         fsync(fileno(f)) == 0; // a GPU that hangs may take the machine along
     if (f && fclose(f))
         ok = false;
     if (ok)

@@ -10,17 +10,16 @@
 
 #define GPU_EXT_MATRIX "VK_KHR_cooperative_matrix"
 #define GPU_EXT_MATRIX2 "VK_NV_cooperative_matrix2"
-#define GPU_EXT_BFLOAT16 "VK_KHR_shader_bfloat16"
 
 enum { // VkStructureType
     GPU_TYPE_MATRIX_FEATURES = 1000506000,
     GPU_TYPE_MATRIX_SHAPE = 1000506001,
     GPU_TYPE_MATRIX2_FEATURES = 1000593000,
     GPU_TYPE_MATRIX2_SHAPE = 1000593001,
-    GPU_TYPE_BFLOAT16_FEATURES = 1000141000
+    GPU_TYPE_MATRIX2_PROPERTIES = 1000593002
 };
 
-enum { GPU_COMPONENT_F16 = 0, GPU_COMPONENT_F32 = 1, GPU_COMPONENT_BF16 = 1000141000 };
+enum { GPU_COMPONENT_F16 = 0, GPU_COMPONENT_F32 = 1 };
 enum { GPU_SCOPE_WORKGROUP = 2, GPU_SCOPE_SUBGROUP = 3 };
 
 typedef struct gpu_matrix_features {
@@ -35,11 +34,13 @@ typedef struct gpu_matrix2_features {
     VkBool32 workgroup_scope, flexible, reductions, conversions, elementwise, tensors, block_loads;
 } gpu_matrix2_features;
 
-typedef struct gpu_bfloat16_features {
+typedef struct gpu_matrix2_properties {
     VkStructureType type;
     void *next;
-    VkBool32 bfloat16, dot, matrix;
-} gpu_bfloat16_features;
+    uint32_t max_workgroup;  // invocations that hold a matrix together
+    uint32_t max_size;       // rows or columns
+    uint32_t reserved_bytes; // of shared memory, by matrices of a workgroup
+} gpu_matrix2_properties;
 
 typedef struct gpu_matrix_shape { // multiplies [m, k] by [k, n]
     VkStructureType type;

@@ -43,14 +43,11 @@ static bool query(gpu_features *f, VkPhysicalDevice physical) {
     f->v13.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES;
     f->matrix.type = (VkStructureType)GPU_TYPE_MATRIX_FEATURES;
     f->matrix2.type = (VkStructureType)GPU_TYPE_MATRIX2_FEATURES;
-    f->bfloat16.type = (VkStructureType)GPU_TYPE_BFLOAT16_FEATURES;
     chain(f, &f->v12);
     chain(f, &f->v13);
     chain(f, &f->matrix);
     if (gpu_device_extension(physical, GPU_EXT_MATRIX2))
         chain(f, &f->matrix2);
-    if (gpu_device_extension(physical, GPU_EXT_BFLOAT16))
-        chain(f, &f->bfloat16);
     vkGetPhysicalDeviceFeatures2(physical, &f->all);
     return true;
 }
@@ -58,7 +55,6 @@ static bool query(gpu_features *f, VkPhysicalDevice physical) {
 // Leaves in the chain what the kernels use, and nothing else that is offered.
 static void choose(gpu_features *f) {
     f->has_flexible = f->matrix2.flexible && f->matrix2.elementwise;
-    f->has_bf16 = f->bfloat16.bfloat16 && f->bfloat16.matrix;
     f->all = (VkPhysicalDeviceFeatures2){.sType = f->all.sType};
     f->v12 = (VkPhysicalDeviceVulkan12Features){
         .sType = f->v12.sType, .shaderFloat16 = VK_TRUE, .vulkanMemoryModel = VK_TRUE};
@@ -78,12 +74,6 @@ static void choose(gpu_features *f) {
                                             .elementwise = VK_TRUE};
         chain(f, &f->matrix2);
         add_extension(f, GPU_EXT_MATRIX2);
-    }
-    if (f->has_bf16) {
-        f->bfloat16 = (gpu_bfloat16_features){
-            .type = f->bfloat16.type, .bfloat16 = VK_TRUE, .matrix = VK_TRUE};
-        chain(f, &f->bfloat16);
-        add_extension(f, GPU_EXT_BFLOAT16);
     }
 }
 
@@ -105,24 +95,18 @@ void gpu_features_init(gpu_features *f, VkPhysicalDevice physical) {
 
 // -- shapes ----------------------------------------------------------------------------------
 
-static void add_shape(const gpu_features *f, va_gpu_info *info, const gpu_matrix_shape *s,
-                      bool flexible, uint32_t invocations) {
+static void add_shape(va_gpu_info *info, const gpu_matrix_shape *s, bool flexible,
+                      uint32_t invocations) {
     bool f16 = s->a == GPU_COMPONENT_F16 && s->b == GPU_COMPONENT_F16;
-    bool bf16 = f->has_bf16 && s->a == GPU_COMPONENT_BF16 && s->b == GPU_COMPONENT_BF16;
-    if (info->n_matrix == VA_MAX_MATRIX || s->saturates || !(f16 || bf16) ||
-        s->c != GPU_COMPONENT_F32 || s->result != GPU_COMPONENT_F32)
+    if (info->n_matrix == VA_MAX_MATRIX || s->saturates || !f16 || s->c != GPU_COMPONENT_F32 ||
+        s->result != GPU_COMPONENT_F32)
         return;
     va_gpu_matrix *m = &info->matrix[info->n_matrix++];
-    *m = (va_gpu_matrix){.m = s->m,
-                         .n = s->n,
-                         .k = s->k,
-                         .bf16 = bf16,
-                         .flexible = flexible,
-                         .invocations = invocations};
+    *m = (va_gpu_matrix){
+        .m = s->m, .n = s->n, .k = s->k, .flexible = flexible, .invocations = invocations};
 }
 
-static void describe_fixed(const gpu_features *f, VkInstance instance, VkPhysicalDevice physical,
-                           va_gpu_info *info) {
+static void describe_fixed(VkInstance instance, VkPhysicalDevice physical, va_gpu_info *info) {
     gpu_get_matrix_shapes get = (gpu_get_matrix_shapes)vkGetInstanceProcAddr(
         instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     gpu_matrix_shape list[64];
@@ -133,7 +117,16 @@ static void describe_fixed(const gpu_features *f, VkInstance instance, VkPhysica
         return;
     for (uint32_t i = 0; i < n; i++)
         if (list[i].scope == GPU_SCOPE_SUBGROUP)
-            add_shape(f, info, &list[i], false, 0);
+            add_shape(info, &list[i], false, 0);
+}
+
+static void describe_limits(VkPhysicalDevice physical, va_gpu_info *info) {
+    gpu_matrix2_properties limits = {.type = (VkStructureType)GPU_TYPE_MATRIX2_PROPERTIES};
+    VkPhysicalDeviceProperties2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                       .pNext = &limits};
+    vkGetPhysicalDeviceProperties2(physical, &all);
+    info->matrix_max_size = limits.max_size;
+    info->matrix_reserved_bytes = limits.reserved_bytes;
 }
 
 static void describe_flexible(const gpu_features *f, VkInstance instance, VkPhysicalDevice physical,
@@ -158,7 +151,7 @@ static void describe_flexible(const gpu_features *f, VkInstance instance, VkPhys
                                         .saturates = s->saturates};
         const bool workgroup = s->scope == GPU_SCOPE_WORKGROUP && f->matrix2.workgroup_scope;
         if (workgroup || s->scope == GPU_SCOPE_SUBGROUP)
-            add_shape(f, info, &shape, true, workgroup ? s->invocations : 0);
+            add_shape(info, &shape, true, workgroup ? s->invocations : 0);
     }
 }
 
@@ -178,7 +171,9 @@ void gpu_features_describe(const gpu_features *f, VkInstance instance, VkPhysica
         !(v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
         return;
     info->matrix_subgroup = v13.minSubgroupSize;
-    describe_fixed(f, instance, physical, info);
-    if (f->has_flexible)
+    describe_fixed(instance, physical, info);
+    if (f->has_flexible) {
+        describe_limits(physical, info);
         describe_flexible(f, instance, physical, info);
+    }
 }

@@ -14,15 +14,14 @@ typedef struct gpu_features {
     VkPhysicalDeviceVulkan13Features v13;
     gpu_matrix_features matrix;
     gpu_matrix2_features matrix2;
-    gpu_bfloat16_features bfloat16;
-    const char *extensions[4];
+    const char *extensions[3];
     uint32_t n_extensions;
-    bool has_matrix, has_flexible, has_bf16;
+    bool has_matrix, has_flexible;
 } gpu_features;
 
 // Chooses them. The instance was made for Vulkan 1.3.
 void gpu_features_init(gpu_features *f, VkPhysicalDevice physical);
-// Fills matrix, n_matrix and matrix_subgroup of info.
+// Fills what info says of matrices.
 void gpu_features_describe(const gpu_features *f, VkInstance instance, VkPhysicalDevice physical,
                            va_gpu_info *info);
 bool gpu_device_extension(VkPhysicalDevice physical, const char *name);

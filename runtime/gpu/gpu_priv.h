@@ -120,6 +120,7 @@ typedef struct gpu_staging {
 typedef struct gpu_fact {
     char *key;
     int64_t value;
+    bool own; // found out by this process
 } gpu_fact;
 
 typedef struct gpu_functions { // of VK_EXT_debug_utils; NULL without it

@@ -164,6 +164,7 @@ va_status va_graph_forward(va_graph *g) {
     if (!g->gpu)
         return va_fail(g->ctx, VA_ERR_USAGE, "forward: the graph is not realised");
     g->ran = false;
+    g->forward_at = 0; // what va_graph_forward_part left is overwritten
     const va_status st = va_graph_run_or_replay(g, &g->forward, NULL, record_forward, g);
     g->ran = st == VA_OK;
     return st;

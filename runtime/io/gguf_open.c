@@ -2,7 +2,8 @@
 //
 // A file is: "GGUF", version (u32), counts of tensors and of values (u64 each), the values (a key
 // and a typed value each), descriptions of the tensors, padding to the alignment, the tensors'
-// data. SPDX-License-Identifier: Apache-2.0
+// data.
+// SPDX-License-Identifier: Apache-2.0
 #include "gguf_priv.h"
 
 #include <stdio.h>

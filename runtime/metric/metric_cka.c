@@ -2,7 +2,8 @@
 //
 // Both are <A, B> / (|A| |B|) of centred Gram matrices. HSIC_1 of Song et al. is the inner product
 // of U-centred ones over n (n - 3) (Szekely, Rizzo, Ann. Statist. 42, 2014, section 3): the
-// diagonal is left out, and row sums are over n - 2. SPDX-License-Identifier: Apache-2.0
+// diagonal is left out, and row sums are over n - 2.
+// SPDX-License-Identifier: Apache-2.0
 #include "metric_priv.h"
 
 #include <float.h>

@@ -1,130 +1,225 @@
 // matmul_check.c: the kernels' self-test on a device.
 //
-// Products of both kinds, with weights of each dtype, are compared with double loops. Sizes are
-// odd, so that every tile has an edge; the inner index is long enough to be cut into parts.
+// Products of both kinds, with weights of each dtype, are compared with double loops: a small one
+// whose sizes are odd, so that every tile has an edge and nothing is aligned, and one that is large
+// enough for the largest tiles, aligned, with a factor and accumulated; of that every 7th row and
+// 13th column are looked at.
 // SPDX-License-Identifier: Apache-2.0
 #include "matmul_kernel.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-enum { ROWS = 37, N_IN = 301, N_OUT = 139, BIGGEST = 301 };
+typedef struct test_size {
+    int64_t rows, n_in, n_out;
+    bool fused; // with a factor, of F_ROWS rows each, and accumulated
+    int row_step, col_step;
+} test_size;
+
+static const test_size sizes[] = {{37, 301, 139, false, 1, 1}, {260, 1024, 1032, true, 7, 13}};
+enum { F_ROWS = 3 };
 
 typedef struct test {
     va_gpu *gpu;
     const matmul_kernel *kernel;
+    test_size size;
     va_dtype dtype;
     bool transpose;
-    va_buffer *w, *a, *c, *scratch;
-    float host_w[N_OUT * N_IN + 1], host_a[ROWS * BIGGEST], host_c[ROWS * BIGGEST];
+    va_buffer *buffer[5];
+    float *w, *a, *c, *f, *before; // on the host: W, A, C after, factor, C before
+    uint16_t *half;                // W in 16 bits
+    va_arena *arena;
 } test;
 
 static int64_t n_inner(const test *t) {
-    return t->transpose ? N_IN : N_OUT;
+    return t->transpose ? t->size.n_in : t->size.n_out;
 }
 
 static int64_t n_cols(const test *t) {
-    return t->transpose ? N_OUT : N_IN;
+    return t->transpose ? t->size.n_out : t->size.n_in;
+}
+
+static int64_t n_factors(const test *t) {
+    return (t->size.rows + F_ROWS - 1) / F_ROWS * t->size.n_out;
+}
+
+static float random_f32(va_rng *r, int scale) {
+    return (float)ldexp(va_rng_normal(r), scale);
 }
 
 // Rows of very different sizes: a scaling that is off by a row shows.
-static void fill_random(test *t) {
+static void fill_random(const test *t) {
     va_rng r = va_rng_make(1, va_hash64("self-test"));
-    for (int64_t i = 0; i < ROWS * n_inner(t); i++)
-        t->host_a[i] = (float)ldexp(va_rng_normal(&r), (int)(i / n_inner(t) * 5 % 41) - 20);
-    for (int64_t i = 0; i < N_OUT * N_IN; i++) {
-        const int scale = t->dtype == VA_F16 ? 0 : (int)(i / N_IN * 3 % 31) - 15;
-        const float w = (float)ldexp(va_rng_normal(&r), scale);
-        t->host_w[i] = t->dtype == VA_BF16  ? va_bf16_to_f32(va_f32_to_bf16(w))
-                       : t->dtype == VA_F16 ? va_f16_to_f32(va_f32_to_f16(w))
-                                            : w;
+    const test_size *s = &t->size;
+    for (int64_t i = 0; i < s->rows * n_inner(t); i++)
+        t->a[i] = random_f32(&r, (int)(i / n_inner(t) * 5 % 41) - 20);
+    for (int64_t i = 0; i < s->n_out * s->n_in; i++) {
+        const float w = random_f32(&r, t->dtype == VA_F16 ? 0 : (int)(i / s->n_in * 3 % 31) - 15);
+        t->half[i] = t->dtype == VA_BF16 ? va_f32_to_bf16(w) : va_f32_to_f16(w);
+        t->w[i] = t->dtype == VA_BF16  ? va_bf16_to_f32(t->half[i])
+                  : t->dtype == VA_F16 ? va_f16_to_f32(t->half[i])
+                                       : w;
     }
+    for (int64_t i = 0; i < n_factors(t); i++)
+        t->f[i] = random_f32(&r, 0);
+    for (int64_t i = 0; i < s->rows * n_cols(t); i++)
+        t->before[i] = random_f32(&r, 0);
 }
 
-static va_status upload_weight(const test *t) {
-    static uint16_t half[N_OUT * N_IN + 1]; // the last one makes whole words
-    for (int64_t i = 0; i < N_OUT * N_IN; i++)
-        half[i] = t->dtype == VA_BF16 ? va_f32_to_bf16(t->host_w[i]) : va_f32_to_f16(t->host_w[i]);
-    return va_gpu_upload(t->gpu, va_buffer_all(t->w),
-                         t->dtype == VA_F32 ? (const void *)t->host_w : half);
+static va_status make_host(test *t) {
+    va_status st = VA_OK;
+    const test_size *s = &t->size;
+    va_ctx *ctx = va_gpu_ctx(t->gpu);
+    const int64_t n_w = s->n_out * s->n_in + 1; // one more makes whole words of 16-bit ones
+    VA_TRY_ALLOC(ctx, t->arena, va_arena_create());
+    VA_TRY_ALLOC(ctx, t->w, VA_NEW_ARRAY(t->arena, float, n_w));
+    VA_TRY_ALLOC(ctx, t->half, VA_NEW_ARRAY(t->arena, uint16_t, n_w));
+    VA_TRY_ALLOC(ctx, t->a, VA_NEW_ARRAY(t->arena, float, s->rows *n_inner(t)));
+    VA_TRY_ALLOC(ctx, t->c, VA_NEW_ARRAY(t->arena, float, s->rows *n_cols(t)));
+    VA_TRY_ALLOC(ctx, t->before, VA_NEW_ARRAY(t->arena, float, s->rows *n_cols(t)));
+    VA_TRY_ALLOC(ctx, t->f, VA_NEW_ARRAY(t->arena, float, n_factors(t)));
+    fill_random(t);
+done:
+    return st;
+}
+
+static va_status upload(test *t, int i, const void *data, int64_t bytes) {
+    va_status st = VA_OK;
+    VA_TRY(va_buffer_create(t->gpu, VA_MAX(bytes, 4), "self-test", &t->buffer[i]));
+    if (data)
+        VA_TRY(va_gpu_upload(t->gpu, va_buffer_all(t->buffer[i]), data));
+done:
+    return st;
 }
 
 static va_status multiply(test *t) {
     va_status st = VA_OK;
-    va_tensor w = va_tensor_make(t->dtype, 2, (const int64_t[]){N_OUT, N_IN});
-    const int64_t scratch = op_matmul_scratch(t->transpose, ROWS, &w),
-                  w_bytes = (va_tensor_bytes(&w) + 3) / 4 * 4;
-    VA_TRY(va_buffer_create(t->gpu, w_bytes, "self-test W", &t->w));
-    VA_TRY(va_buffer_create(t->gpu, ROWS * n_inner(t) * 4, "self-test A", &t->a));
-    VA_TRY(va_buffer_create(t->gpu, ROWS * n_cols(t) * 4, "self-test C", &t->c));
-    VA_TRY(va_buffer_create(t->gpu, VA_MAX(scratch, 4), "self-test scratch", &t->scratch));
-    VA_TRY(upload_weight(t));
-    VA_TRY(va_gpu_upload(t->gpu, va_buffer_all(t->a), t->host_a));
-    w.mem = va_buffer_all(t->w);
+    enum { W, A, C, F, SCRATCH };
+    const test_size *s = &t->size;
+    va_tensor w = va_tensor_make(t->dtype, 2, (const int64_t[]){s->n_out, s->n_in});
+    VA_TRY(upload(t, W, t->dtype == VA_F32 ? (const void *)t->w : t->half,
+                  (va_tensor_bytes(&w) + 3) / 4 * 4));
+    VA_TRY(upload(t, A, t->a, s->rows * n_inner(t) * 4));
+    VA_TRY(upload(t, C, t->before, s->rows * n_cols(t) * 4));
+    VA_TRY(upload(t, F, t->f, n_factors(t) * 4));
+    VA_TRY(upload(t, SCRATCH, NULL, op_matmul_scratch(t->transpose, s->rows, &w)));
+    w.mem = va_slice_at(va_buffer_all(t->buffer[W]), 0, va_tensor_bytes(&w));
     const va_op_call call = {.gpu = t->gpu};
     const op_matmul m = {.transpose = t->transpose,
-                         .n_rows = ROWS,
-                         .a = va_buffer_all(t->a),
-                         .c = va_buffer_all(t->c),
+                         .n_rows = s->rows,
+                         .a = va_buffer_all(t->buffer[A]),
+                         .c = va_buffer_all(t->buffer[C]),
                          .w = &w,
-                         .scratch = va_buffer_all(t->scratch),
+                         .scratch = va_buffer_all(t->buffer[SCRATCH]),
+                         .accumulate = s->fused,
+                         .factor = s->fused ? va_buffer_all(t->buffer[F]) : (va_slice){0},
+                         .factor_rows = F_ROWS,
+                         .factor_stride = s->n_out,
                          .kernel = t->kernel};
     VA_TRY(op_matmul_run(&call, &m));
-    VA_TRY(va_gpu_download(t->gpu, va_buffer_all(t->c), t->host_c));
+    VA_TRY(va_gpu_download(t->gpu, va_buffer_all(t->buffer[C]), t->c));
 done:
     return st;
 }
 
 static double error_at(const test *t, int64_t row, int64_t col) {
+    const test_size *s = &t->size;
+    const float *f = t->f + row / F_ROWS * s->n_out;
     double sum = 0, size = 0;
     for (int64_t i = 0; i < n_inner(t); i++) {
-        const double p = (double)t->host_a[row * n_inner(t) + i] *
-                         t->host_w[t->transpose ? col * N_IN + i : i * N_IN + col];
+        double p = (double)t->a[row * n_inner(t) + i] *
+                   t->w[t->transpose ? col * s->n_in + i : i * s->n_in + col];
+        if (s->fused)
+            p *= f[t->transpose ? col : i];
         sum += p;
         size += fabs(p);
     }
-    const double e = fabs(t->host_c[row * n_cols(t) + col] - sum) / size;
+    if (s->fused) {
+        sum += t->before[row * n_cols(t) + col];
+        size += fabs(t->before[row * n_cols(t) + col]);
+    }
+    const double e = fabs(t->c[row * n_cols(t) + col] - sum) / size;
     return isfinite(e) ? e : INFINITY;
 }
 
-static va_status test_product(va_gpu *gpu, const matmul_kernel *k, va_dtype dtype, bool transpose,
-                              double *error) {
+static va_status test_product(test *t, double *error) {
     va_status st = VA_OK;
-    test *t;
-    VA_TRY_ALLOC(va_gpu_ctx(gpu), t, calloc(1, sizeof *t));
-    t->gpu = gpu, t->kernel = k, t->dtype = dtype, t->transpose = transpose;
-    fill_random(t);
+    VA_TRY(make_host(t));
     VA_TRY(multiply(t));
-    for (int64_t row = 0; row < ROWS; row++)
-        for (int64_t col = 0; col < n_cols(t); col++)
+    for (int64_t row = 0; row < t->size.rows; row += t->size.row_step)
+        for (int64_t col = 0; col < n_cols(t); col += t->size.col_step)
             *error = fmax(*error, error_at(t, row, col));
 done:
-    if (t) {
-        va_buffer_destroy(&t->w);
-        va_buffer_destroy(&t->a);
-        va_buffer_destroy(&t->c);
-        va_buffer_destroy(&t->scratch);
-    }
-    free(t);
+    for (int i = 0; i < VA_COUNT(t->buffer); i++)
+        va_buffer_destroy(&t->buffer[i]);
+    va_arena_destroy(&t->arena);
     return st;
 }
 
-// Until it has passed, the kernel counts as failed: a driver that crashes does so once.
-static va_status test_kernel(va_gpu *gpu, const matmul_kernel *k, double *error) {
+static va_status test_products(va_gpu *gpu, const matmul_kernel *k, double *error) {
     static const va_dtype dtypes[] = {VA_F32, VA_BF16, VA_F16};
     va_status st = VA_OK;
-    char key[64];
-    matmul_verdict_key(k, key);
     *error = 0;
-    VA_TRY(va_gpu_remember(gpu, key, 0));
-    for (int i = 0; i < 2 * VA_COUNT(dtypes); i++)
-        VA_TRY(test_product(gpu, k, dtypes[i / 2], i % 2, error));
-    if (*error <= VA_MATMUL_TOLERANCE)
-        VA_TRY(va_gpu_remember(gpu, key, 1));
-    else
-        va_log(va_gpu_ctx(gpu), VA_LOG_WARN,
+    for (int s = 0; s < VA_COUNT(sizes); s++)
+        for (int i = 0; i < 2 * VA_COUNT(dtypes); i++) {
+            test t = {.gpu = gpu,
+                      .kernel = k,
+                      .size = sizes[s],
+                      .dtype = dtypes[i / 2],
+                      .transpose = i % 2};
+            VA_TRY(test_product(&t, error));
+        }
+done:
+    return st;
+}
+
+// -- verdicts --------------------------------------------------------------------------------
+
+// What a test comes to: an error of the driver is a kernel that failed, unless the device is lost
+// (then nothing goes on) or memory was short (then nothing is known).
+static va_status judge(va_gpu *gpu, const matmul_kernel *k, va_status ran, double error,
+                       int64_t *verdict) {
+    va_ctx *ctx = va_gpu_ctx(gpu);
+    if (ran == VA_OK && error <= VA_MATMUL_TOLERANCE) {
+        *verdict = MATMUL_PASSED;
+        return VA_OK;
+    }
+    *verdict = ran == VA_ERR_MEMORY ? MATMUL_UNTESTED : MATMUL_FAILED;
+    if (ran == VA_ERR_INTERRUPTED) {
+        *verdict = MATMUL_UNTESTED;
+        return ran;
+    }
+    if (ran == VA_OK)
+        va_log(ctx, VA_LOG_WARN,
                "matmul kernel %s is switched off on %s: its error is %.1e, allowed %.0e", k->name,
-               va_gpu_get_info(gpu)->name, *error, VA_MATMUL_TOLERANCE);
+               va_gpu_get_info(gpu)->name, error, VA_MATMUL_TOLERANCE);
+    else
+        va_log(ctx, VA_LOG_WARN, "matmul kernel %s is not used on %s: %s", k->name,
+               va_gpu_get_info(gpu)->name, va_error_message(ctx));
+    if (ran != VA_OK && ran != VA_ERR_MEMORY && va_gpu_wait(gpu) != VA_OK)
+        return va_fail_in(
+            ctx, ran, "self-test of the matmul kernel %s, which the next run leaves out", k->name);
+    va_error_clear(ctx);
+    return VA_OK;
+}
+
+// Of a kernel that is no baseline the attempt is on disk before it is made, so that a driver that
+// crashes twice is left alone from then on.
+static va_status test_kernel(va_gpu *gpu, const matmul_kernel *k, double *error, bool *passed) {
+    va_status st = VA_OK;
+    char key[64];
+    const int64_t before = matmul_verdict(gpu, k);
+    int64_t verdict;
+    matmul_verdict_key(k, key);
+    if (!k->baseline)
+        VA_TRY(va_gpu_remember(gpu, key, before < 0 ? before - 1 : -1));
+    const va_status ran = test_products(gpu, k, error);
+    st = judge(gpu, k, ran, *error, &verdict);
+    if (ran != VA_OK)
+        *error = INFINITY;
+    *passed = verdict == MATMUL_PASSED;
+    const va_status kept = va_gpu_remember(gpu, key, verdict);
+    st = st != VA_OK ? st : kept;
 done:
     return st;
 }
@@ -140,12 +235,15 @@ va_status va_matmul_test(va_gpu *gpu, va_matmul_kernel list[VA_MATMUL_KERNELS]) 
                                   .offered = k->offered(va_gpu_get_info(gpu))};
         if (!out->built || !out->offered)
             continue;
-        VA_TRY(test_kernel(gpu, k, &out->error));
+        VA_TRY(test_kernel(gpu, k, &out->error, &out->passed));
         out->tested = true;
-        out->passed = out->error <= VA_MATMUL_TOLERANCE;
     }
-    VA_TRY(matmul_pick(gpu, &picked));
-    for (int i = 0; i < MATMUL_KERNELS; i++)
+    st = matmul_pick(gpu, &picked);
+    if (st == VA_ERR_UNSUPPORTED) { // none is left, or what was asked for is not here
+        va_error_clear(va_gpu_ctx(gpu));
+        return VA_OK;
+    }
+    for (int i = 0; i < MATMUL_KERNELS && st == VA_OK; i++)
         list[i].picked = matmul_kernel_at(i) == picked;
 done:
     return st;
@@ -156,14 +254,28 @@ va_status va_matmul_prepare(va_gpu *gpu) {
     const va_gpu_info *info = va_gpu_get_info(gpu);
     for (int i = 0; i < MATMUL_KERNELS && info->kind != VA_GPU_CPU; i++) {
         const matmul_kernel *k = matmul_kernel_at(i);
-        char key[64];
-        int64_t passed;
+        bool wanted, passed = matmul_verdict(gpu, k) == MATMUL_PASSED;
         double error;
-        matmul_verdict_key(k, key);
-        if (!k->baseline && matmul_is_built(k) && k->offered(info) &&
-            !va_gpu_recall(gpu, key, &passed))
-            VA_TRY(test_kernel(gpu, k, &error));
+        VA_TRY(matmul_is_wanted(gpu, k, &wanted));
+        if (k->baseline)
+            break; // so is what follows
+        if (!wanted || !matmul_is_built(k) || !k->offered(info))
+            continue;
+        if (matmul_is_testable(matmul_verdict(gpu, k)))
+            VA_TRY(test_kernel(gpu, k, &error, &passed));
+        if (passed)
+            break; // it will be picked
     }
+done:
+    return st;
+}
+
+va_status va_matmul_picked(va_gpu *gpu, const char **name) {
+    va_status st = VA_OK;
+    const matmul_kernel *k;
+    VA_TRY(va_matmul_prepare(gpu));
+    VA_TRY(matmul_pick(gpu, &k));
+    *name = k->name;
 done:
     return st;
 }

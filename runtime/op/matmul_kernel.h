@@ -21,7 +21,7 @@ typedef struct matmul_job {
     const va_op_call *c;
     const op_matmul *m;
     va_slice a, w, bias, out, factor; // what is not there is bound to something that is
-    va_slice scratch;                 // for the kernel: matmul_scratch bytes
+    va_slice scratch; // for the kernel: of op_matmul_scratch bytes what is not for unpacked rows
     matmul_push p;
 } matmul_job;
 
@@ -62,8 +62,16 @@ const matmul_kernel *matmul_kernel_at(int i);
 // for what this build or device has not.
 va_status matmul_pick(va_gpu *gpu, const matmul_kernel **kernel);
 bool matmul_is_built(const matmul_kernel *k);
-// Key of a kernel's verdict among the device's facts: 1 passed its test, 0 did not.
+// Whether VA_MATMUL leaves the choice of k to us.
+va_status matmul_is_wanted(va_gpu *gpu, const matmul_kernel *k, bool *wanted);
+
+// What is known of a kernel on a device, among its facts. Below 0: so many tests did not come to
+// their end.
+enum { MATMUL_FAILED = 0, MATMUL_PASSED = 1, MATMUL_UNTESTED = 2 };
 void matmul_verdict_key(const matmul_kernel *k, char key[64]);
+int64_t matmul_verdict(const va_gpu *gpu, const matmul_kernel *k);
+// Never tested, or one test did not end.
+bool matmul_is_testable(int64_t verdict);
 
 // -- matmul_tile.c ---------------------------------------------------------------------------
 
@@ -80,11 +88,11 @@ typedef struct matmul_shape {
 bool matmul_tile_is_for(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
                         const matmul_tile *t);
 // Needs no device, so that ci/portability can ask for absent ones.
-matmul_tile matmul_default_tile(const va_gpu_info *info, const matmul_kernel *k,
-                                const matmul_shape *s);
-// The one for a job: as tuned on the device, or its vendor's default. One fits, as the kernel is
-// offered.
-matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k);
+bool matmul_default_tile(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
+                         matmul_tile *tile);
+// The one for a job: as tuned on the device, or its vendor's default. False where none fits; scalar
+// has one for all.
+bool matmul_pick_tile(const matmul_job *job, const matmul_kernel *k, matmul_tile *tile);
 // Keeps one for jobs like this.
 va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const matmul_tile *t);
 

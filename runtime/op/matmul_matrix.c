@@ -18,31 +18,39 @@ enum {
 
 // -- scratch ---------------------------------------------------------------------------------
 
-// Rows of A that are packed at once, with those that fill the last tile.
-static int64_t chunk_rows(int64_t n_rows, int64_t n_inner) {
-    int64_t most = PACK_BYTES / (4 * matmul_round(n_inner, K_STEP)) / ROW_STEP * ROW_STEP;
-    return VA_MIN(matmul_round(n_rows, matmul_most_bm(n_rows)), VA_MAX(most, ROW_STEP));
-}
-
-// Where the parts of scratch begin.
+// How scratch is divided: by the whole product, whatever ranges of it are run.
 typedef struct areas {
-    int64_t undo, scale, parts; // the packed rows are first
+    int64_t rows;               // of A that are packed at once, with those that fill the last tile
+    int64_t undo, scale, parts; // where these begin; the packed rows are first
 } areas;
 
-static areas areas_of(int64_t n_rows, int64_t n_inner, int64_t n_w_rows) {
-    areas at;
-    int64_t rows = chunk_rows(n_rows, n_inner);
-    at.undo = rows * 4 * matmul_round(n_inner, K_STEP);
-    at.scale = at.undo + matmul_round(4 * rows, MATMUL_ALIGNMENT);
-    at.parts = at.scale + matmul_round(4 * n_w_rows, MATMUL_ALIGNMENT);
+// Rows of W in the largest range that op_matmul_run makes, and the inner index of one.
+static int64_t range_rows(bool transpose, const va_tensor *w) {
+    return transpose ? w->shape[0] : VA_MIN(w->shape[0], OP_MATMUL_MOST_ROWS);
+}
+
+static int64_t most_inner(bool transpose, const va_tensor *w) {
+    return transpose ? w->shape[1] : range_rows(transpose, w);
+}
+
+static areas areas_of(bool transpose, int64_t n_rows, const va_tensor *w) {
+    const int64_t row_bytes = 4 * matmul_round(most_inner(transpose, w), K_STEP);
+    const int64_t most = VA_MAX(PACK_BYTES / row_bytes / ROW_STEP * ROW_STEP, ROW_STEP);
+    areas at = {.rows = VA_MIN(matmul_round(n_rows, matmul_most_bm(n_rows)), most)};
+    at.undo = at.rows * row_bytes;
+    at.scale = at.undo + matmul_round(4 * at.rows, MATMUL_ALIGNMENT);
+    at.parts = at.scale + matmul_round(4 * range_rows(transpose, w), MATMUL_ALIGNMENT);
     return at;
 }
 
+// Few rows are read faster than they are packed, and longer ones than MOST_INNER take too much
+// room.
+static bool is_for_scalar(bool transpose, int64_t n_rows, const va_tensor *w) {
+    return n_rows <= MATMUL_FEW_ROWS || most_inner(transpose, w) > MOST_INNER;
+}
+
 int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w) {
-    // The rows of the largest range that op_matmul_run makes.
-    int64_t n_w_rows = transpose ? w->shape[0] : VA_MIN(w->shape[0], OP_MATMUL_MOST_ROWS);
-    int64_t n_inner = transpose ? w->shape[1] : n_w_rows;
-    return n_inner <= MOST_INNER ? areas_of(n_rows, n_inner, n_w_rows).parts : 0;
+    return is_for_scalar(transpose, n_rows, w) ? 0 : areas_of(transpose, n_rows, w).parts;
 }
 
 // -- tiles -----------------------------------------------------------------------------------
@@ -52,17 +60,22 @@ static uint32_t step_of(va_dtype w) {
     return w == VA_F32 ? 16 : 32;
 }
 
-static bool shape_fits(const va_gpu_matrix *s, const matmul_tile *t, bool flexible) {
-    bool whole = t->rm % s->m == 0 && t->rn % s->n == 0 && step_of(VA_F32) % s->k == 0;
-    return whole && !s->bf16 && s->flexible == flexible &&
-           (s->invocations == 0 || (t->rm == t->bm && t->rn == t->bn));
+// A workgroup's matrix is its tile; subgroups have several.
+static bool is_whole(const va_gpu_matrix *s, const matmul_tile *t) {
+    const bool single = t->rm == t->bm && t->rn == t->bn;
+    return t->rm % s->m == 0 && t->rn % s->n == 0 && single == (s->invocations > 0);
 }
 
-// The shape of the device's that a tile is made of.
+// The shape of the device's that a tile is made of. All tiles that subgroups share are made of one,
+// so that they sum in one order.
 static int find_shape(const va_gpu_info *info, const matmul_tile *t, bool flexible) {
-    for (int i = 0; i < info->n_matrix; i++)
-        if (shape_fits(&info->matrix[i], t, flexible))
-            return i;
+    const bool single = t->rm == t->bm && t->rn == t->bn;
+    for (int i = 0; i < info->n_matrix; i++) {
+        const va_gpu_matrix *s = &info->matrix[i];
+        if (s->flexible == flexible && step_of(VA_F32) % s->k == 0 &&
+            (s->invocations > 0) == single)
+            return is_whole(s, t) ? i : NO_SHAPE;
+    }
     return NO_SHAPE;
 }
 
@@ -82,10 +95,14 @@ static int64_t shared_bytes(va_dtype w, const matmul_tile *t, const va_gpu_matri
 }
 
 static bool tile_fits(const va_gpu_info *info, va_dtype w, const matmul_tile *t, bool flexible) {
-    int shape = find_shape(info, t, flexible);
-    return shape != NO_SHAPE &&
-           shared_bytes(w, t, &info->matrix[shape]) <= info->max_shared_bytes &&
-           local_size(info, t, &info->matrix[shape]) <= info->max_invocations;
+    const int shape = find_shape(info, t, flexible);
+    if (shape == NO_SHAPE)
+        return false;
+    const va_gpu_matrix *s = &info->matrix[shape];
+    const int64_t reserved = s->invocations > 0 ? info->matrix_reserved_bytes : 0;
+    return shared_bytes(w, t, s) <= info->max_shared_bytes - reserved &&
+           local_size(info, t, s) <= info->max_invocations &&
+           (!flexible || VA_MAX(t->rm, t->rn) <= info->matrix_max_size);
 }
 
 static bool fits_fixed(const va_gpu_info *info, va_dtype w, const matmul_tile *t) {
@@ -157,8 +174,9 @@ static va_kernel matrix_kernel(const matmul_job *job, const matmul_tile *t, bool
 static va_status run_chunk(const matmul_job *job, matmul_push p, const matmul_tile *t,
                            const va_kernel *kernel) {
     va_status st = VA_OK;
-    const int64_t n_w_rows = job->m->transpose ? p.n_cols : p.n_inner;
-    const areas at = areas_of(job->p.n_rows, p.n_inner, n_w_rows);
+    const op_matmul *m = job->m;
+    const int64_t n_w_rows = m->transpose ? p.n_cols : p.n_inner;
+    const areas at = areas_of(m->transpose, m->n_rows, m->w);
     const int64_t n_tiles = matmul_count(p.n_rows, t->bm) * matmul_count(p.n_cols, t->bn);
     p.n_packed = (uint32_t)matmul_round(p.n_rows, t->bm);
     p.k_packed = (uint32_t)matmul_round(p.n_inner, K_STEP);
@@ -180,19 +198,19 @@ done:
 
 static va_status run(const matmul_job *job, const matmul_kernel *k, bool flexible) {
     va_status st = VA_OK;
-    if (job->p.n_inner > MOST_INNER)
+    const op_matmul *m = job->m;
+    matmul_tile t;
+    if (is_for_scalar(m->transpose, m->n_rows, m->w) || !matmul_pick_tile(job, k, &t))
         return matmul_scalar.run(job);
-    const matmul_tile t = matmul_pick_tile(job, k);
     const va_kernel kernel = matrix_kernel(job, &t, flexible);
-    const int64_t n_w_rows = job->m->transpose ? job->p.n_cols : job->p.n_inner;
-    const areas at = areas_of(job->p.n_rows, job->p.n_inner, n_w_rows);
-    const int64_t step = chunk_rows(job->p.n_rows, job->p.n_inner);
-    if (job->m->w->dtype != VA_F16)
+    const int64_t n_w_rows = m->transpose ? job->p.n_cols : job->p.n_inner;
+    const areas at = areas_of(m->transpose, m->n_rows, m->w);
+    if (m->w->dtype != VA_F16)
         VA_TRY(find_scales(job, va_slice_at(job->scratch, at.scale, n_w_rows * 4)));
-    for (int64_t row = 0; row < job->p.n_rows; row += step) {
+    for (int64_t row = 0; row < job->p.n_rows; row += at.rows) {
         matmul_push p = job->p;
         p.row0 += (uint32_t)row;
-        p.n_rows = (uint32_t)VA_MIN(step, job->p.n_rows - row);
+        p.n_rows = (uint32_t)VA_MIN(at.rows, job->p.n_rows - row);
         VA_TRY(run_chunk(job, p, &t, &kernel));
     }
 done:

@@ -22,13 +22,23 @@ bool matmul_is_built(const matmul_kernel *k) {
     return va_gpu_has_shader(k->shader);
 }
 
-// Fit for use: built, offered, and not known to be wrong.
-static bool is_usable(const va_gpu *gpu, const matmul_kernel *k) {
+int64_t matmul_verdict(const va_gpu *gpu, const matmul_kernel *k) {
     char key[64];
-    int64_t passed = k->baseline;
+    int64_t verdict = MATMUL_UNTESTED;
     matmul_verdict_key(k, key);
-    va_gpu_recall(gpu, key, &passed);
-    return passed && matmul_is_built(k) && k->offered(va_gpu_get_info(gpu));
+    va_gpu_recall(gpu, key, &verdict);
+    return verdict;
+}
+
+bool matmul_is_testable(int64_t verdict) {
+    return verdict == MATMUL_UNTESTED || verdict == -1;
+}
+
+// Fit for use: built, offered, and known to be right or, of the baseline, not known to be wrong.
+static bool is_usable(const va_gpu *gpu, const matmul_kernel *k) {
+    const int64_t verdict = matmul_verdict(gpu, k);
+    const bool trusted = k->baseline ? verdict != MATMUL_FAILED : verdict == MATMUL_PASSED;
+    return trusted && matmul_is_built(k) && k->offered(va_gpu_get_info(gpu));
 }
 
 // -- VA_MATMUL -------------------------------------------------------------------------------
@@ -57,6 +67,9 @@ static va_status read_wishes(va_ctx *ctx, wishes *w) {
                            "VA_MATMUL: expected scalar, cpu, coopmat or coopmat2, or \"-\" and one "
                            "of these, got \"%.*s\"",
                            (int)len, text);
+        if (!forbids && w->forced)
+            return va_fail(ctx, VA_ERR_USAGE, "VA_MATMUL: expected one kernel, got %s and %s",
+                           w->forced->name, kernels[i]->name);
         if (forbids)
             w->forbidden[i] = true;
         else
@@ -76,6 +89,17 @@ static va_status check_forced(va_gpu *gpu, const matmul_kernel *k) {
                        "VA_MATMUL=%s: %s does not offer what that kernel needs", k->name,
                        va_gpu_get_info(gpu)->name);
     return VA_OK;
+}
+
+va_status matmul_is_wanted(va_gpu *gpu, const matmul_kernel *k, bool *wanted) {
+    va_status st = VA_OK;
+    wishes w;
+    VA_TRY(read_wishes(va_gpu_ctx(gpu), &w));
+    *wanted = !w.forced;
+    for (int i = 0; i < MATMUL_KERNELS; i++)
+        *wanted = *wanted && !(w.forbidden[i] && kernels[i] == k);
+done:
+    return st;
 }
 
 // -- choice ----------------------------------------------------------------------------------

@@ -32,7 +32,8 @@ static bool fits(const va_gpu_info *info, va_dtype w, const matmul_tile *t) {
 
 static va_status run_tiles(const matmul_job *job) {
     va_status st = VA_OK;
-    const matmul_tile t = matmul_pick_tile(job, &matmul_scalar);
+    matmul_tile t;
+    matmul_pick_tile(job, &matmul_scalar, &t); // there are tiles for every device
     matmul_push p = job->p;
     va_kernel kernel = kernel_of(job, job->m->transpose ? "op/linear.NT" : "op/linear.NN");
     const uint32_t tile[] = {t.bm, t.bn, STEP, t.rm, t.rn};

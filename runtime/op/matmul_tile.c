@@ -3,7 +3,8 @@
 // Defaults are the largest tile that a product of so many rows fills; those of vendors that differ
 // were chosen by what Mesa's compilers say of registers and spills (ci/portability). Tuned ones are
 // facts about the device, written by `vkalign bench --tune`. Neither changes a result: whatever the
-// tile, each sum runs over the inner index in the same order.
+// tile, each sum runs over the inner index in the same order. (Of coopmat2 the driver chooses how a
+// matrix of a tile's size is multiplied: there the last digit may change.)
 // SPDX-License-Identifier: Apache-2.0
 #include "matmul_kernel.h"
 
@@ -83,16 +84,21 @@ static bool is_default(const va_gpu_info *info, const matmul_kernel *k, const ma
            matmul_tile_is_for(info, k, s, &defaults[i].tile);
 }
 
-matmul_tile matmul_default_tile(const va_gpu_info *info, const matmul_kernel *k,
-                                const matmul_shape *s) {
-    for (int i = 0; i < VA_COUNT(defaults); i++)
+bool matmul_default_tile(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
+                         matmul_tile *tile) {
+    for (int i = 0; i < VA_COUNT(defaults); i++) {
+        *tile = defaults[i].tile;
         if (is_default(info, k, s, i))
-            return defaults[i].tile;
+            return true;
+    }
     int n;
     const matmul_tile *tiles = matmul_tiles(k, &n);
-    while (n > 1 && !matmul_tile_is_for(info, k, s, &tiles[n - 1]))
-        n--;
-    return tiles[n - 1];
+    while (n-- > 0) {
+        *tile = tiles[n];
+        if (matmul_tile_is_for(info, k, s, tile))
+            return true;
+    }
+    return false;
 }
 
 // -- tuned -----------------------------------------------------------------------------------
@@ -139,11 +145,12 @@ va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const 
     return va_gpu_remember(job->c->gpu, key, pack_tile(t));
 }
 
-matmul_tile matmul_pick_tile(const matmul_job *job, const matmul_kernel *k) {
-    matmul_tile tile;
+bool matmul_pick_tile(const matmul_job *job, const matmul_kernel *k, matmul_tile *tile) {
     const matmul_shape shape = shape_of(job);
-    if (job->m->tile) // being timed
-        return *job->m->tile;
-    return tuned_tile(job, k, &tile) ? tile
-                                     : matmul_default_tile(va_gpu_get_info(job->c->gpu), k, &shape);
+    if (job->m->tile) { // being timed
+        *tile = *job->m->tile;
+        return true;
+    }
+    return tuned_tile(job, k, tile) ||
+           matmul_default_tile(va_gpu_get_info(job->c->gpu), k, &shape, tile);
 }

@@ -2,7 +2,8 @@
 //
 // One square weight stands for all; what differs by tile is how many rows there are, the direction
 // and how the weight is unpacked. Times are of the host's clock around whole batches, best of
-// three. SPDX-License-Identifier: Apache-2.0
+// three.
+// SPDX-License-Identifier: Apache-2.0
 #include "matmul_kernel.h"
 
 #include <stdio.h>
@@ -104,8 +105,10 @@ static va_status tune_product(tuner *t, va_matmul_tuned *out) {
     int n;
     const matmul_tile *tiles = matmul_tiles(t->kernel, &n);
     const double flop = 2.0 * (double)t->m.n_rows * (double)t->width * (double)t->width;
-    matmul_tile best = matmul_pick_tile(&job, t->kernel);
+    matmul_tile best;
     double before, fastest;
+    if (!matmul_pick_tile(&job, t->kernel, &best))
+        return VA_OK;
     const matmul_tile first = best;
     VA_TRY(time_tile(t, &first, &before));
     fastest = before;

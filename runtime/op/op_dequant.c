@@ -5,10 +5,12 @@
 _Static_assert(VA_Q8_0 == 15 && VA_Q4_0 == 16 && VA_Q4_K == 17 && VA_Q5_K == 18 && VA_Q6_K == 19,
                "shaders/op/dequant.comp has these numbers");
 
-enum { RANGE_BYTES = 32 << 20, ELEM_BYTES = 4 };
+enum { RANGE_BYTES = 32 << 20, ELEM_BYTES = 4, WHOLE = 64 };
 
 int64_t op_dequant_rows(const va_tensor *w) {
     int64_t rows = RANGE_BYTES / (w->shape[1] * ELEM_BYTES);
+    if (rows > WHOLE) // kernels read rows by eights, and ranges are an inner index too
+        rows = rows / WHOLE * WHOLE;
     return VA_MIN(VA_MAX(rows, 1), w->shape[0]);
 }
 

@@ -8,7 +8,8 @@
 //   A given s: T_c = (trace C_c / d) I.
 // So S = diag(t) + A' A with scaled rows A [m, d]. Of m < d rows, by Woodbury's identity,
 //     S^-1 v = u - T^-1 A' (I + A T^-1 A')^-1 A u, u = T^-1 v, T = diag(t);
-// otherwise by Cholesky of S. SPDX-License-Identifier: Apache-2.0
+// otherwise by Cholesky of S.
+// SPDX-License-Identifier: Apache-2.0
 #include "linear_priv.h"
 
 #include <float.h>

@@ -4,7 +4,8 @@
 // loss(y, f) = log(1 + e^f) - y f; g = c (p - y), W = c p (1 - p), p = 1 / (1 + e^-f).
 // F is convex, and strictly so with l2 > 0, so each step is a descent and the limit is the one
 // minimum, also of separable rows. Steps are not the same in both coordinates: see
-// linear_logistic_wide.c and linear_logistic_tall.c. SPDX-License-Identifier: Apache-2.0
+// linear_logistic_wide.c and linear_logistic_tall.c.
+// SPDX-License-Identifier: Apache-2.0
 #include "linear_priv.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 // linear_priv.h: what the files of linear directions share. Coordinates are those of X less
-// `centre`. SPDX-License-Identifier: Apache-2.0
+// `centre`.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VA_LINEAR_PRIV_H
 #define VA_LINEAR_PRIV_H
 

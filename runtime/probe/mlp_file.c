@@ -1,5 +1,6 @@
 // mlp_file.c: multilayer perceptrons as safetensors files, in torch's names and shapes; reading
-// also PyTorch checkpoints of the same. SPDX-License-Identifier: Apache-2.0
+// also PyTorch checkpoints of the same.
+// SPDX-License-Identifier: Apache-2.0
 #include "mlp_priv.h"
 
 #include "vkalign/pt.h"

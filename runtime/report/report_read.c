@@ -1,5 +1,6 @@
 // report_read.c: values of results.json as numbers and as text, and what kinds of metrics there
-// are. SPDX-License-Identifier: Apache-2.0
+// are.
+// SPDX-License-Identifier: Apache-2.0
 #include "report_read.h"
 
 #include <math.h>

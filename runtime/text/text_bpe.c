@@ -4,7 +4,8 @@
 // merged until none is left. A pair has a merge when the table says so or, by score (SentencePiece;
 // Kudo, Richardson 2018), when the two make a piece of the vocabulary. Symbols are a linked list
 // and candidate pairs a heap, so a word of n characters takes O(n log n); entries of the heap that
-// the list has outrun are dropped when met. SPDX-License-Identifier: Apache-2.0
+// the list has outrun are dropped when met.
+// SPDX-License-Identifier: Apache-2.0
 #include "text_read.h"
 
 #include <stdio.h>

@@ -93,6 +93,11 @@ void load_w(uint first_row, uint first, uint n_w_rows)
 {
     for (uint i = gl_LocalInvocationID.x; i < W_ROWS * W_EIGHTS; i += LOCAL) {
         uint row = i / W_EIGHTS, i8 = i % W_EIGHTS, at = row * W_STRIDE + i8;
+        if (DTYPE == DTYPE_F16 && ALIGNED != 0) { // as it is
+            uint r = first_row + row, j = first + 8 * i8;
+            tile_w[at] = r < n_w_rows && j < w_stride ? w4[(r * w_stride + j) / 8] : uvec4(0);
+            continue;
+        }
         vec4 v[2];
         load_eight(first_row + row, first + 8 * i8, n_w_rows, v);
         uvec4 hi = pack_eight(v);
@@ -105,17 +110,18 @@ void load_w(uint first_row, uint first, uint n_w_rows)
     }
 }
 
-// A finished sum, without the scaling of its operands.
+// A finished sum, without the scaling of its operands: the smaller factor first, so that nothing
+// overflows on the way.
 void put(uint row, uint col, float v, uint part)
 {
     if (row >= n_rows || col >= n_cols)
         return;
-    float by = undo[row];
+    float by_row = undo[row], by_col = 1;
 #ifdef NT
     if (SCALED)
-        by /= scale[col];
+        by_col = 1 / scale[col];
 #endif
-    put_part(row, col, v * by, part);
+    put_part(row, col, v * min(by_row, by_col) * max(by_row, by_col), part);
 }
 
 // What a workgroup makes: a tile of C, over a range of the inner index.

@@ -75,8 +75,9 @@ void main()
     for (uint i = 2 * me; i < k_packed; i += 2 * LOCAL) {
         vec2 v = vec2(load(row, i), load(row, i + 1)) * by;
         uint hi = packHalf2x16(v), at = (row * 2 * k_packed + i) / 2;
+        vec2 lo = v - unpackHalf2x16(hi); // of what is not finite hi says all
         halves[at] = hi;
-        halves[at + k_packed / 2] = packHalf2x16(v - unpackHalf2x16(hi));
+        halves[at + k_packed / 2] = packHalf2x16(mix(lo, vec2(0), isinf(v)));
     }
     if (me == 0)
         undo[row] = 1 / by;

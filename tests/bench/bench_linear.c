@@ -1,7 +1,8 @@
 // bench_linear.c: time of fitting linear directions, on the host.
 //   bench_linear ROWS COLUMNS PROBLEMS
 // Each problem takes ROWS of 2 ROWS rows, whose columns have deviations of .1 to 10, and labels
-// that depend on one column. SPDX-License-Identifier: Apache-2.0
+// that depend on one column.
+// SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,8 @@
 //
 //   taskset -c 0 bench_tokenizer FILE [TIMES]
 // By the clock and by processor time, which a busy machine leaves alone. FILE is a tokenizer.json,
-// as make_large_tokenizer.py writes one, or a FILE.gguf. SPDX-License-Identifier: Apache-2.0
+// as make_large_tokenizer.py writes one, or a FILE.gguf.
+// SPDX-License-Identifier: Apache-2.0
 #include "vkalign/text.h"
 
 #include <stdio.h>

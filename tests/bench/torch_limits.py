@@ -74,9 +74,7 @@ def limits(doc, n_weights, device, dtype, flop_per_s, limit_s):
     svd_s = 6.0 * d * d * d * tokens / (SVD_RATE[device] * flop_per_s)
     svd_bytes = SVD_COPIES * 4.0 * d * d * tokens
     svd_why = randomised_why = None
-    if rows is not None:
-        svd_why = "not all of J is formed"
-    elif svd_s > PATIENCE * limit_s:
+    if svd_s > PATIENCE * limit_s:
         svd_why = f"about {svd_s:.0f} s expected, {PATIENCE * limit_s:g} allowed"
     elif svd_bytes > SHARE * free_bytes(device) - n_weights * dtype.itemsize:
         svd_why = f"{svd_bytes / 1e9:.1f} GB expected"

@@ -1,5 +1,6 @@
 // cli_process.h: the program as a process: started, signalled, waited for; what it said, what it
-// took. Needs VA_CLI, the path of the program. SPDX-License-Identifier: Apache-2.0
+// took. Needs VA_CLI, the path of the program.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VA_CLI_PROCESS_H
 #define VA_CLI_PROCESS_H
 

@@ -1,5 +1,6 @@
 // run_check.h: what the tests of vkalign run share: an experiment of the small model, its run, and
-// reading what it wrote. SPDX-License-Identifier: Apache-2.0
+// reading what it wrote.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VA_RUN_CHECK_H
 #define VA_RUN_CHECK_H
 

@@ -1,5 +1,6 @@
 // shipped_check.h: the experiments that ship, run as people run them, and held to what torch
-// computes. SPDX-License-Identifier: Apache-2.0
+// computes.
+// SPDX-License-Identifier: Apache-2.0
 #ifndef VA_SHIPPED_CHECK_H
 #define VA_SHIPPED_CHECK_H
 

@@ -1,5 +1,6 @@
 // Experiments and models that cannot be run: one clear message, the right status, nothing left
-// behind. SPDX-License-Identifier: Apache-2.0
+// behind.
+// SPDX-License-Identifier: Apache-2.0
 #include "test_gpu.h"
 
 #include "cli_process.h"

@@ -1,5 +1,7 @@
 // test_gpu_device.c: listing and choosing devices, no device at all, the pipeline cache, facts,
-// timing. SPDX-License-Identifier: Apache-2.0 libs: va_gpu
+// timing.
+// SPDX-License-Identifier: Apache-2.0
+// libs: va_gpu
 #include "test_gpu.h"
 
 #include <dirent.h>

@@ -1,6 +1,7 @@
 // test_graph_replay.c: sweeps and forward passes that are replayed give the bits of those recorded
-// in the ordinary way, cost no recording and no wait, and notice when memory changes. libs:
-// va_graph SPDX-License-Identifier: Apache-2.0
+// in the ordinary way, cost no recording and no wait, and notice when memory changes.
+// libs: va_graph
+// SPDX-License-Identifier: Apache-2.0
 #include "graph_block.h"
 
 enum { VECTORS = 3, LEN = T * D_MODEL * VECTORS };

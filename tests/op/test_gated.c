@@ -115,7 +115,7 @@ static void test_chunks(void **state) {
 // What memory the paths take, and from which k on there is a W_eff. Known without a device.
 static void test_scratch(void **state) {
     (void)state;
-    enum { F = 10240, D = 2560, MIB = 1 << 20, UNPACKED = 32 * MIB / (4 * D) * (4 * D) };
+    enum { F = 10240, D = 2560, MIB = 1 << 20, UNPACKED = 32 * MIB / (4 * D) / 64 * 64 * (4 * D) };
     enum { MATMUL = 16 * MIB }; // at most, of a matmul of 128 rows
     va_op_attr attr = {0};
     va_op_call c = {.attr = &attr,

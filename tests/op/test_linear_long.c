@@ -1,6 +1,5 @@
-// An inner index longer than lavapipe lets a loop run (65,535 rounds): backwards through a weight of
-// 300,000 rows, as through the unembedding of a large vocabulary.
-// libs: va_op
+// An inner index longer than lavapipe lets a loop run (65,535 rounds): backwards through a weight
+// of 300,000 rows, as through the unembedding of a large vocabulary. libs: va_op
 // SPDX-License-Identifier: Apache-2.0
 #include "test_gpu.h"
 

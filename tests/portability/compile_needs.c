@@ -10,8 +10,6 @@ enum { // SPIR-V capabilities
     FLOAT16 = 9,
     GROUP = 61,
     GROUP_END = 68,
-    BFLOAT16_TYPE = 5116,
-    BFLOAT16_MATRIX = 5118,
     MEMORY_MODEL = 5345,
     PER_ELEMENT = 5432,
     COOPERATIVE_MATRIX = 6022
@@ -47,9 +45,6 @@ static bool offers(const gpu_features *f, uint32_t capability) {
         return f->has_matrix;
     case PER_ELEMENT:
         return f->has_flexible;
-    case BFLOAT16_TYPE:
-    case BFLOAT16_MATRIX:
-        return f->has_bf16;
     default:
         return capability >= GROUP && capability <= GROUP_END;
     }

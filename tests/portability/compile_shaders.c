@@ -9,7 +9,8 @@
 // Known statistics are summed under our names, absent where the driver has none. A shader that did
 // not compile has "error" instead, one that the device does not offer everything for "needs": what
 // is missing. Each shader's name goes to stderr before it is compiled: the last one there is where
-// a driver crashed. Status 1: not all compiled; 2: no device. SPDX-License-Identifier: Apache-2.0
+// a driver crashed. Status 1: not all compiled; 2: no device.
+// SPDX-License-Identifier: Apache-2.0
 #include "compile_priv.h"
 
 #include <fnmatch.h>
@@ -160,7 +161,6 @@ static void compile(compiler *c, const gpu_shader *shader, const shader_variant 
     fflush(stdout);
 }
 
-// What the runtime would build on this device.
 // With the shape of the device's matrices in its label, as figures of two shapes do not compare.
 static void compile_tile(compiler *c, const gpu_shader *shader, const matmul_kernel *k, va_dtype w,
                          const matmul_tile *t) {
@@ -174,6 +174,7 @@ static void compile_tile(compiler *c, const gpu_shader *shader, const matmul_ker
     compile(c, shader, &v);
 }
 
+// What the runtime would build on this device.
 static void compile_matrices(compiler *c, const gpu_shader *shader) {
     static const va_dtype weights[] = {VA_BF16, VA_F32};
     static const int64_t rows[] = {32, 64, 128, 2048};
@@ -186,9 +187,10 @@ static void compile_matrices(compiler *c, const gpu_shader *shader) {
         matmul_tile before = {0};
         for (int r = 0; r < VA_COUNT(rows); r++) {
             const matmul_shape shape = {weights[w], rows[r], 2560};
-            const matmul_tile t = matmul_default_tile(&c->info, k, &shape);
-            if (memcmp(&t, &before, sizeof t))
-                compile_tile(c, shader, k, weights[w], &t);
+            matmul_tile t;
+            if (!matmul_default_tile(&c->info, k, &shape, &t) || !memcmp(&t, &before, sizeof t))
+                continue;
+            compile_tile(c, shader, k, weights[w], &t);
             before = t;
         }
     }

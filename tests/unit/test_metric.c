@@ -1,5 +1,7 @@
 // test_metric.c: metrics against scipy and scikit-learn, under a true null, with planted
-// directions. libs: va_metric va_io SPDX-License-Identifier: Apache-2.0
+// directions.
+// libs: va_metric va_io
+// SPDX-License-Identifier: Apache-2.0
 #include "stats_case.h"
 
 #include "vkalign/metric.h"

@@ -1,5 +1,7 @@
 // test_pt_bad.c: PyTorch checkpoints that torch would not write: every rule of the pickle broken
-// once. libs: va_io SPDX-License-Identifier: Apache-2.0
+// once.
+// libs: va_io
+// SPDX-License-Identifier: Apache-2.0
 #include "test_support.h"
 
 #include "vkalign/pt.h"

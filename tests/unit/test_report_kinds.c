@@ -1,6 +1,8 @@
 // test_report_kinds.c: what reports say of every kind of metric: none, one and many that differ
 // from chance; layers, prompts, intervals; failures and expectations. The documents hold to the
-// schema. libs: va_report va_io va_base SPDX-License-Identifier: Apache-2.0
+// schema.
+// libs: va_report va_io va_base
+// SPDX-License-Identifier: Apache-2.0
 #include "report_case.h"
 
 #define ANALYTIC(p)                                                                                \

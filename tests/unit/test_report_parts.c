@@ -1,6 +1,7 @@
 // test_report_parts.c: what reports say beside their metrics of single results: metrics over
-// several results, cautions, failures, expectations, how directions were found. libs: va_report
-// va_io va_base SPDX-License-Identifier: Apache-2.0
+// several results, cautions, failures, expectations, how directions were found.
+// libs: va_report va_io va_base
+// SPDX-License-Identifier: Apache-2.0
 #include "report_case.h"
 
 static void test_entries(void **state) {

@@ -1,6 +1,8 @@
 // test_tokenizer_families.c: tokenizers in the form of well-known models' give the ids and texts of
 // HF tokenizers, from tokenizer.json and from GGUF; SentencePiece's from GGUF those of
-// sentencepiece. libs: va_text SPDX-License-Identifier: Apache-2.0
+// sentencepiece.
+// libs: va_text
+// SPDX-License-Identifier: Apache-2.0
 #include "test_support.h"
 
 #include "vkalign/text.h"
