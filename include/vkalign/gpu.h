@@ -178,9 +178,11 @@ va_status va_gpu_remember(va_gpu *gpu, const char *key, int64_t value);
 
 typedef struct va_recording va_recording;
 // Whether recordings are of use now: not while dispatches are timed (a recording holds no
-// timestamps), nor with VA_REPLAY=0 in the environment. What is false here makes the next two
-// VA_ERR_USAGE; record in the ordinary way then.
+// timestamps), nor inside one, nor with VA_REPLAY=0 in the environment. Where this is false,
+// va_gpu_record_begin and va_gpu_replay are VA_ERR_USAGE; record in the ordinary way then.
 bool va_gpu_can_replay(const va_gpu *gpu);
+// Recordings that were not destroyed: they take host and driver memory that no plan counts.
+int64_t va_gpu_recording_count(const va_gpu *gpu);
 // From here to va_gpu_record_end, dispatches, copies and fills go into a recording and are not run.
 // Uploads and downloads are VA_ERR_USAGE meanwhile. Submits what was recorded before.
 va_status va_gpu_record_begin(va_gpu *gpu);

@@ -34,8 +34,9 @@ typedef enum va_act {
 
 // Inputs -> output, and the attributes that an op reads:
 // embed      table [n, d] f32|bf16|f16, ids [M] u32 -> [M, d]
-// linear     x [M, ...n_in], W [n_out, n_in] f32|bf16|f16 or quantised, (bias [n_out]) ->
-//            [M, n_out], or [M, heads, n_out/heads] with heads > 0: y = x W' + b
+// linear     x [M, ...n_in], W [n_out, n_in] f32|bf16|f16 or quantised, (bias [n_out]), (residual
+//            like y) -> [M, n_out], or [M, heads, n_out/heads] with heads > 0:
+//            y = x W' + bias + residual
 // rmsnorm    x [M, (H,) n] or [M, H, D] with n = H*D, w [n] f32|bf16|f16 -> like x:
 //            x * (w + weight_offset) / sqrt(mean x^2 + eps), the mean over n
 // layernorm  x [M, n], w [n] f32|bf16|f16, (bias [n]) -> like x:

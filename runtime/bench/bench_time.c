@@ -45,6 +45,8 @@ static va_status run_all(bench *b, const bench_work *w, va_bench_job *job, doubl
     run_time run;
     double sum = 0;
     VA_TRY(run_once(b, w, &run));
+    if (run.wall_s < b->p.limit_s / 8) // the second run is the one that makes recordings
+        VA_TRY(run_once(b, w, &run));
     if (run.wall_s > b->p.limit_s / 2) {
         job->seconds[job->n] = sum = run.wall_s;
         cpu[job->n++] = run.cpu_s;

@@ -27,11 +27,10 @@ static va_status make_base_key(va_run *run) {
     va_sha256 *h = va_sha256_create();
     VA_TRY_ALLOC(run->ctx, h, h);
     // Each kernel computes bits of its own.
-    const char *gated = getenv("VA_GATED");
+    const char *gated = getenv("VA_GATED"), *fuse = getenv("VA_FUSE");
     VA_TRY(va_matmul_picked(run->gpu, &run->matmul));
-    const char *part[] = {run->matmul, gated ? gated : "", run->model_sha256,
-                          e->tool_version,      e->tool_build,      info->name,
-                          info->driver};
+    const char *part[] = {run->matmul,     gated ? gated : "", fuse ? fuse : "", run->model_sha256,
+                          e->tool_version, e->tool_build,      info->name,       info->driver};
     for (int64_t i = 0; i < VA_COUNT(part); i++)
         va_sha256_update(h, part[i], (int64_t)strlen(part[i]) + 1);
     va_sha256_finish(&h, run->key);

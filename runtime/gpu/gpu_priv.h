@@ -29,9 +29,9 @@ enum {
 #define GPU_STAGING_BYTES (INT64_C(8) << 20) // per chunk
 // vkCmdUpdateBuffer carries at most this much.
 #define GPU_INLINE_BYTES INT64_C(65536)
-// Workgroups per submission on devices with a watchdog: some 20 MFLOP each keep it below 500 ms
-// from one TFLOP/s on.
-#define GPU_MAX_WORKGROUPS INT64_C(32768)
+// Workgroups per submission on devices with a watchdog: a tile of 128 x 128 over an inner index of
+// 2560 is 84 MFLOP, so many of them some 500 ms at one TFLOP/s.
+#define GPU_MAX_WORKGROUPS INT64_C(6144)
 
 typedef struct gpu_range {
     int64_t begin, end; // bytes

@@ -258,7 +258,8 @@ done:
 
 bool gpu_watchdog(const va_gpu *gpu) {
     const bool host = gpu->info.kind == VA_GPU_CPU && gpu->mapped; // VA_STAGING=1 is to split too
-    return !host && gpu->n_workgroups >= GPU_MAX_WORKGROUPS;
+    return !host &&
+           (gpu->n_workgroups >= GPU_MAX_WORKGROUPS || gpu->n_commands >= GPU_MAX_COMMANDS);
 }
 
 va_status gpu_recorded(va_gpu *gpu, int64_t n_workgroups) {

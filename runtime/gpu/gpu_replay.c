@@ -17,7 +17,14 @@
 #include <stdlib.h>
 
 bool va_gpu_can_replay(const va_gpu *gpu) {
-    return gpu->replay && !gpu_timing_runs(gpu);
+    return gpu->replay && !gpu->capture && !gpu_timing_runs(gpu);
+}
+
+int64_t va_gpu_recording_count(const va_gpu *gpu) {
+    int64_t n = 0;
+    for (const va_recording *r = gpu->recordings; r; r = r->next)
+        n++;
+    return n;
 }
 
 static va_status check_can_replay(va_gpu *gpu, const char *what) {

@@ -74,6 +74,7 @@ static va_node add_node(va_graph *g, const node *nd) {
     node *to = &g->nodes[g->n_nodes];
     *to = *nd;
     to->y_slot = to->aux_slot = to->scratch_slot = NO_SLOT;
+    to->fused_into = VA_NODE_NONE;
     to->name = va_arena_strdup(g->arena, nd->name ? nd->name : "(unnamed)");
     if (!to->name)
         return mistake(g, va_fail(g->ctx, VA_ERR_MEMORY, "out of host memory for the graph"));

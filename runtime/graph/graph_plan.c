@@ -205,6 +205,7 @@ va_status va_graph_finish(va_graph *g) {
     VA_TRY_ALLOC(g->ctx, last, calloc((size_t)g->n_nodes + 1, sizeof *last));
     VA_TRY_ALLOC(g->ctx, iv, calloc(3 * (size_t)g->n_nodes + 1, sizeof *iv));
     VA_TRY_ALLOC(g->ctx, where, calloc(3 * (size_t)g->n_nodes + 1, sizeof *where));
+    VA_TRY(va_graph_fuse(g));
     VA_TRY(mark_stored(g));
     mark_run(g, last);
     int64_t n_iv = forward_intervals(g, last, iv, where);

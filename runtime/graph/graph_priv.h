@@ -28,6 +28,7 @@ typedef struct node {
     const va_op *op;
     va_op_attr attr;
     va_node in[VA_OP_MAX_IN]; // VA_NODE_NONE: absent
+    va_node fused_into;       // the node that makes this one's value on its way, or VA_NODE_NONE
     bool keep;                // asked for by va_graph_keep
     bool run;                 // part of the forward pass
     bool is_set;              // NODE_INPUT: va_graph_set was called
@@ -128,6 +129,8 @@ void va_graph_time(const node *nd, const va_op_call *c, va_pass pass);
 uint32_t va_graph_diff_in(const node *nd, va_mode mode);
 uint32_t va_graph_keep_bits(const node *nd, va_mode mode);
 
+// Lets products make the sums that follow them; before anything is planned. See graph_fuse.c.
+va_status va_graph_fuse(va_graph *g);
 // active: nodes between any of `from` and `to` along differentiable inputs; exec: those of them
 // whose op has an active input. Both [n_nodes].
 void va_graph_activity(const va_graph *g, va_mode mode, const va_node *from, int64_t n_from,

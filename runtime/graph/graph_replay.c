@@ -10,6 +10,9 @@
 
 #include <string.h>
 
+// Of all graphs on a device: a thousand dispatches take about a megabyte.
+enum { MOST_RECORDINGS = 64 };
+
 static bool same_slice(va_slice a, va_slice b) {
     return a.buffer == b.buffer && a.offset_bytes == b.offset_bytes && a.size_bytes == b.size_bytes;
 }
@@ -50,6 +53,8 @@ va_status va_graph_run_or_replay(va_graph *g, replay *r, const va_slice *ends,
             memcpy(r->ends, ends, (size_t)r->n_ends * sizeof *ends);
         goto done;
     }
+    if (!r->recording && va_gpu_recording_count(g->gpu) >= MOST_RECORDINGS)
+        return record(user);
     if (!r->recording)
         VA_TRY(record_anew(g, r, record, user));
     VA_TRY(va_gpu_replay(g->gpu, r->recording));

@@ -92,7 +92,7 @@ static int64_t cut_step(const va_graph *g, const sweep_plan *p, const uint8_t *p
         step = bindable_step(&nd->y, step);
         step = bindable_step(&nd->aux, step);
         for (int i = 0; i < VA_OP_MAX_IN; i++)
-            if (cut >> i & 1)
+            if (cut >> i & 1 && nd->in[i] != VA_NODE_NONE)
                 step = bindable_step(&g->nodes[nd->in[i]].y, step);
     }
     return step;

@@ -210,6 +210,12 @@ static va_status check_request(const va_graph *g, const va_sweep *r) {
         if (g->nodes[from[i]].kind == NODE_WEIGHT)
             return va_fail(g->ctx, VA_ERR_USAGE, "derivatives by the weight %s are not offered",
                            g->nodes[from[i]].name);
+        if (g->nodes[from[i]].fused_into != VA_NODE_NONE)
+            return va_fail(g->ctx, VA_ERR_USAGE,
+                           "the derivative of %s by %s was not asked for with va_graph_want (%s "
+                           "makes it)",
+                           g->nodes[to].name, g->nodes[from[i]].name,
+                           g->nodes[g->nodes[from[i]].fused_into].name);
     }
     return check_rows(g, r);
 }

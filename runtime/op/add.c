@@ -26,8 +26,7 @@ done:
     return st;
 }
 
-// y (+)= a + b; b's buffer may be NULL.
-static va_status run_add(const va_op_call *c, va_slice a, va_slice b, va_slice y, bool accumulate) {
+va_status op_run_add(const va_op_call *c, va_slice a, va_slice b, va_slice y, bool accumulate) {
     bool has_b = b.buffer != NULL;
     add_push push = {(uint32_t)(y.size_bytes / 4), has_b, accumulate};
     return op_run_items(c, &add_kernel, (va_slice[]){a, has_b ? b : a, y}, &push, y.size_bytes / 4);
@@ -37,7 +36,7 @@ static va_status forward(const va_op_call *c) {
     va_status st = VA_OK;
     va_tensor y;
     VA_TRY(op_check(c, &va_op_add, VA_FORWARD, &y));
-    VA_TRY(run_add(c, op_slice(&c->x[0]), op_slice(&c->x[1]), op_slice(&y), false));
+    VA_TRY(op_run_add(c, op_slice(&c->x[0]), op_slice(&c->x[1]), op_slice(&y), false));
 done:
     return st;
 }
@@ -52,7 +51,7 @@ static va_status jvp(const va_op_call *c) {
     for (int i = 0; i < 2; i++)
         if (live >> i & 1)
             term[n++] = op_tangent_slice(c, &c->dx[i], &c->x[i]);
-    VA_TRY(n == 0 ? va_gpu_fill(c->gpu, dy, 0) : run_add(c, term[0], term[1], dy, false));
+    VA_TRY(n == 0 ? va_gpu_fill(c->gpu, dy, 0) : op_run_add(c, term[0], term[1], dy, false));
 done:
     return st;
 }
@@ -63,8 +62,8 @@ static va_status vjp(const va_op_call *c) {
     VA_TRY(op_check(c, &va_op_add, VA_VJP, &y));
     for (int i = 0; i < 2; i++)
         if (va_tensor_present(&c->dx[i]))
-            VA_TRY(run_add(c, op_tangent_slice(c, &c->dy, &y), (va_slice){0},
-                           op_tangent_slice(c, &c->dx[i], &c->x[i]), c->accumulate[i]));
+            VA_TRY(op_run_add(c, op_tangent_slice(c, &c->dy, &y), (va_slice){0},
+                              op_tangent_slice(c, &c->dx[i], &c->x[i]), c->accumulate[i]));
 done:
     return st;
 }

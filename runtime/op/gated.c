@@ -178,12 +178,13 @@ done:
 
 // One of the two products, with its part of aux as factor: a for W_gate, b for W_up.
 static va_status multiply_by(const va_op_call *c, va_pass pass, int w, bool accumulate) {
+    const va_slice to = pass == VA_JVP ? c->dy.mem : c->dx[X].mem;
     const op_matmul m = {.transpose = pass == VA_JVP,
                          .n_rows = n_vectors(c, pass),
                          .a = pass == VA_JVP ? c->dx[X].mem : c->dy.mem,
-                         .c = pass == VA_JVP ? c->dy.mem : c->dx[X].mem,
+                         .c = to,
                          .w = &c->x[w],
-                         .accumulate = accumulate,
+                         .residual = accumulate ? to : (va_slice){0},
                          .scratch = c->scratch,
                          .factor = c->aux.mem,
                          .factor_rows = c->k,
@@ -251,12 +252,13 @@ static va_status form(const va_op_call *c, const range *r, int64_t token) {
 static va_status run_wide(const va_op_call *c, va_pass pass) {
     va_status st = VA_OK;
     const int64_t step = range_rows(c);
+    const va_slice to = pass == VA_JVP ? c->dy.mem : c->dx[X].mem;
     op_matmul m = {.transpose = pass == VA_JVP,
                    .n_rows = c->k,
                    .a = pass == VA_JVP ? c->dx[X].mem : c->dy.mem,
-                   .c = pass == VA_JVP ? c->dy.mem : c->dx[X].mem,
+                   .c = to,
                    .w = &c->x[GATE],
-                   .accumulate = pass == VA_VJP && c->accumulate[X],
+                   .residual = pass == VA_VJP && c->accumulate[X] ? to : (va_slice){0},
                    .scratch = va_slice_at(c->scratch, 0, wide_matmul_bytes(c, pass))};
     for (int64_t first = 0; first < width(c); first += step) {
         range r;

@@ -111,7 +111,7 @@ static va_status multiply(test *t) {
                          .c = va_buffer_all(t->buffer[C]),
                          .w = &w,
                          .scratch = va_buffer_all(t->buffer[SCRATCH]),
-                         .accumulate = s->fused,
+                         .residual = s->fused ? va_buffer_all(t->buffer[C]) : (va_slice){0},
                          .factor = s->fused ? va_buffer_all(t->buffer[F]) : (va_slice){0},
                          .factor_rows = F_ROWS,
                          .factor_stride = s->n_out,

@@ -24,13 +24,13 @@ static va_status run(const matmul_job *job) {
     uint32_t groups = n_groups(p->n_rows, lanes, large);
     const op_matmul *m = job->m;
     va_kernel kernel = {.shader = m->transpose ? "op/linear_cpu.NT" : "op/linear_cpu.NN",
-                        .n_bind = 5,
+                        .n_bind = 6,
                         .write_mask = 1u << 3,
                         .push_bytes = sizeof *p,
                         .n_spec = 7,
                         .spec = {m->w->dtype, m->bias ? m->bias->dtype : VA_F32, aligned, lanes,
-                                 groups, p->accumulate, p->f_rows > 0}};
-    const va_slice bind[] = {job->a, job->w, job->bias, job->out, job->factor};
+                                 groups, p->has_residual, p->f_rows > 0}};
+    const va_slice bind[] = {job->a, job->w, job->bias, job->out, job->factor, job->residual};
     return op_run_groups(job->c, &kernel, bind, p,
                          matmul_count(p->n_rows, groups * lanes) *
                              matmul_count(p->n_cols, COLS * lanes));

@@ -10,7 +10,7 @@
 typedef struct matmul_push { // shaders/lib/matmul.glsl
     uint32_t n_rows, n_cols, n_inner;
     uint32_t row0, a_stride, a_0, w_stride, c_stride, c_0;
-    uint32_t has_bias, accumulate;
+    uint32_t has_bias, has_residual;
     uint32_t n_parts, part_size;
     uint32_t f_rows, f_stride, f_0;
     uint32_t k_packed, n_packed;
@@ -20,7 +20,8 @@ typedef struct matmul_push { // shaders/lib/matmul.glsl
 typedef struct matmul_job {
     const va_op_call *c;
     const op_matmul *m;
-    va_slice a, w, bias, out, factor; // what is not there is bound to something that is
+    // What is not there is bound to something that is.
+    va_slice a, w, bias, out, factor, residual;
     va_slice scratch; // for the kernel: of op_matmul_scratch bytes what is not for unpacked rows
     matmul_push p;
 } matmul_job;
@@ -102,7 +103,7 @@ va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const 
 // side by side and whose sums go to scratch [n_parts, n_rows, n_cols]. Depends on the shape alone,
 // so that the sums' order does. Sets n_parts and part_size.
 void matmul_cut(const matmul_job *job, matmul_push *p);
-// C (+)= the sum of p's parts, with bias and factor.
+// C = the sum of p's parts, with factor, bias and residual.
 va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts);
 
 // -- matmul_matrix.c -------------------------------------------------------------------------

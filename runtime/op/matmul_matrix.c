@@ -150,7 +150,7 @@ va_kernel matmul_matrix_kernel(const va_gpu_info *info, bool flexible, bool tran
     const uint32_t step = step_of(w);
     const uint32_t workgroup = 2, subgroup = 3; // gl_Scope...
     return (va_kernel){.shader = shader[flexible][transpose],
-                       .n_bind = 7,
+                       .n_bind = 8,
                        .write_mask = 1u << 3,
                        .push_bytes = sizeof(matmul_push),
                        .matrix = true,
@@ -187,9 +187,10 @@ static va_status run_chunk(const matmul_job *job, matmul_push p, const matmul_ti
     matmul_cut(job, &p);
     const int64_t part_bytes = (int64_t)p.n_parts * p.n_rows * p.n_cols * 4;
     const va_slice out = p.n_parts > 1 ? va_slice_at(job->scratch, at.parts, part_bytes) : job->out;
-    VA_TRY(op_run_groups(job->c, kernel,
-                         (va_slice[]){packed, job->w, job->bias, out, job->factor, undo, scale}, &p,
-                         n_tiles * p.n_parts));
+    VA_TRY(op_run_groups(
+        job->c, kernel,
+        (va_slice[]){packed, job->w, job->bias, out, job->factor, job->residual, undo, scale}, &p,
+        n_tiles * p.n_parts));
     if (p.n_parts > 1)
         VA_TRY(matmul_sum_parts(job, &p, out));
 done:

@@ -9,14 +9,14 @@ enum { TILE_LOCAL = 256, STEP = 16 }; // in shaders/op/linear.comp
 
 static va_status run_on(const matmul_job *job, const va_kernel *kernel, const matmul_push *p,
                         va_slice out, int64_t n_groups) {
-    const va_slice bind[] = {job->a, job->w, job->bias, out, job->factor};
+    const va_slice bind[] = {job->a, job->w, job->bias, out, job->factor, job->residual};
     return op_run_groups(job->c, kernel, bind, p, n_groups);
 }
 
 static va_kernel kernel_of(const matmul_job *job, const char *shader) {
     return (va_kernel){
         .shader = shader,
-        .n_bind = 5,
+        .n_bind = 6,
         .write_mask = 1u << 3,
         .push_bytes = sizeof(matmul_push),
         .n_spec = 3,

@@ -66,6 +66,9 @@ va_status op_run_groups(const va_op_call *c, const va_kernel *kernel, const va_s
 va_status op_run_items(const va_op_call *c, const va_kernel *kernel, const va_slice *bind,
                        const void *push, int64_t n_items);
 
+// y (+)= a + b, all of y's size; b's buffer may be NULL. In add.c.
+va_status op_run_add(const va_op_call *c, va_slice a, va_slice b, va_slice y, bool accumulate);
+
 // Arithmetic as given; traffic: everything that the pass reads and writes, once.
 va_op_cost op_cost(const va_op_call *c, const va_op *op, va_pass pass, double flop);
 

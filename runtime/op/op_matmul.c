@@ -53,14 +53,18 @@ va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice
     const va_tensor *bias = job->m->bias;
     const va_kernel kernel = {
         .shader = job->m->transpose ? "op/matmul_sum.NT" : "op/matmul_sum.NN",
-        .n_bind = 5,
+        .n_bind = 6,
         .write_mask = 1u << 3,
         .push_bytes = sizeof *p,
         .n_spec = 3,
         .spec = {VA_F32, bias ? bias->dtype : VA_F32, job->m->transpose && p->f_rows > 0}};
     int64_t n = (int64_t)p->n_rows * p->n_cols;
-    const va_slice bind[] = {va_slice_at(parts, 0, p->n_parts * n * 4), job->w, job->bias, job->out,
-                             job->factor};
+    const va_slice bind[] = {va_slice_at(parts, 0, p->n_parts * n * 4),
+                             job->w,
+                             job->bias,
+                             job->out,
+                             job->factor,
+                             job->residual};
     return op_run_items(job->c, &kernel, bind, p, n);
 }
 
@@ -82,6 +86,7 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
     va_status st = VA_OK;
     int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
     const matmul_kernel *kernel = m->kernel;
+    const va_slice residual = m->transpose || first == 0 ? m->residual : m->c;
     matmul_job job = {.c = c,
                       .m = m,
                       .a = m->a,
@@ -89,6 +94,7 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
                       .bias = m->bias ? op_slice(m->bias) : m->a,
                       .out = m->c,
                       .factor = m->factor.size_bytes > 0 ? m->factor : m->a,
+                      .residual = residual.size_bytes > 0 ? residual : m->a,
                       .scratch = m->scratch};
     job.p = (matmul_push){.n_cols = (uint32_t)(m->transpose ? n : n_in),
                           .n_inner = (uint32_t)(m->transpose ? n_in : n),
@@ -98,7 +104,7 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
                           .c_stride = (uint32_t)(m->transpose ? n_out : n_in),
                           .c_0 = (uint32_t)(m->transpose ? first : 0),
                           .has_bias = m->bias != NULL,
-                          .accumulate = m->accumulate || (!m->transpose && first > 0),
+                          .has_residual = residual.size_bytes > 0,
                           .f_rows = (uint32_t)(m->factor.size_bytes > 0 ? m->factor_rows : 0),
                           .f_stride = (uint32_t)m->factor_stride,
                           .f_0 = (uint32_t)m->factor_0};

@@ -6,16 +6,16 @@
 #include "op_common.h"
 
 typedef struct op_matmul {
-    bool transpose;       // true:  C = A W' + bias    A [rows, n_in], C [rows, n_out]
-                          // false: C = A W            A [rows, n_out], C [rows, n_in]
-    int64_t row0, n_rows; // rows row0..row0+n_rows-1 of A and C, the others are left alone
+    bool transpose;       // true:  C = A W' + bias + R    A [rows, n_in], C, R [rows, n_out]
+                          // false: C = A W + R            A [rows, n_out], C, R [rows, n_in]
+    int64_t row0, n_rows; // rows row0..row0+n_rows-1 of A, C and R, the others are left alone
     va_slice a, c;
     const va_tensor *w;    // [n_out, n_in] f32, bf16, f16 or quantised, of any size
     const va_tensor *bias; // [n_out], or NULL
-    bool accumulate;       // C += instead of =; then no bias
+    va_slice residual;     // R; size 0: none; C itself: the product is added to it
     va_slice scratch;      // op_matmul_scratch bytes
-    // size 0, or [.., n_out] f32: multiplies C = A W' before bias and accumulation, and A of C = A
-    // W. Row r of A and C takes row r / factor_rows, which begins factor_stride elements after the
+    // size 0, or [.., n_out] f32: multiplies C = A W' before bias and residual, and A of C = A W.
+    // Row r of A and C takes row r / factor_rows, which begins factor_stride elements after the
     // one before, the first at factor_0.
     va_slice factor;
     int64_t factor_rows, factor_stride, factor_0;
@@ -39,7 +39,7 @@ va_status op_matmul_run(const va_op_call *c, const op_matmul *m);
 enum { OP_MATMUL_STEP = 128, OP_MATMUL_MOST_ROWS = 65535 / OP_MATMUL_STEP * OP_MATMUL_STEP };
 // The part of the product that rows first..first+n-1 of w make, in `rows` as f32 whatever w is; n
 // at most OP_MATMUL_MOST_ROWS. C = A W is the sum of its parts, and the first of them, at 0,
-// overwrites.
+// overwrites C, or adds to the residual.
 va_status op_matmul_part(const va_op_call *c, const op_matmul *m, int64_t first, int64_t n,
                          va_slice rows);
 

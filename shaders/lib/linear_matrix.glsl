@@ -27,8 +27,8 @@ layout(local_size_x_id = 12) in;
 layout(set = 0, binding = 0) readonly buffer Packed { uvec4 halves[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 layout(set = 0, binding = 1) readonly buffer W4 { uvec4 w4[]; };
-layout(set = 0, binding = 5) readonly buffer Undo { float undo[]; };
-layout(set = 0, binding = 6) readonly buffer Scale { float scale[]; }; // of W's rows
+layout(set = 0, binding = 6) readonly buffer Undo { float undo[]; };
+layout(set = 0, binding = 7) readonly buffer Scale { float scale[]; }; // of W's rows
 
 #ifdef NT
 const uint W_ROWS = BN, W_EIGHTS = BK / 8;

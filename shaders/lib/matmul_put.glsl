@@ -7,8 +7,9 @@
 #include "weight.glsl"
 
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
-layout(set = 0, binding = 3) buffer C { float c[]; };
+layout(set = 0, binding = 3) writeonly buffer C { float c[]; };
 layout(set = 0, binding = 4) readonly buffer Factor { float factor[]; };
+layout(set = 0, binding = 5) readonly buffer Residual { float residual[]; };
 
 // The factor of a sum's place, which NT has, or of A[row, i], which NN has.
 float factor_of(uint row, uint i)
@@ -27,7 +28,7 @@ void put_sum(uint row, uint col, float v)
     if (has_bias != 0)
         v += WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col);
 #endif
-    c[at] = accumulate != 0 ? c[at] + v : v;
+    c[at] = has_residual != 0 ? v + residual[at] : v;
 }
 
 // The sum over one of n_parts ranges of the inner index: it goes to scratch where there are several.

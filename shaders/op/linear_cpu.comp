@@ -18,7 +18,7 @@ layout(constant_id = 1) const uint BIAS_DTYPE = 0;
 layout(constant_id = 2) const uint ALIGNED = 0; // rows of A, W, C and the inner index come in eights
 layout(constant_id = 3) const uint LANES = 8;   // 8 or 4: the local size, at most a subgroup
 layout(constant_id = 4) const uint GROUPS = 4;
-layout(constant_id = 5) const uint MAY_ADD = 0; // `accumulate` may be set: costs compile time
+layout(constant_id = 5) const uint HAS_RESIDUAL = 0; // costs compile time
 layout(constant_id = 6) const uint HAS_FACTOR = 0;
 
 const uint COLS = 8; // of W in a lane
@@ -30,10 +30,12 @@ layout(set = 0, binding = 0) readonly buffer A4 { vec4 a4[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 layout(set = 0, binding = 1) readonly buffer W4 { uvec4 w4[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
-layout(set = 0, binding = 3) buffer C { float c[]; };
-layout(set = 0, binding = 3) buffer C4 { vec4 c4[]; };
+layout(set = 0, binding = 3) writeonly buffer C { float c[]; };
+layout(set = 0, binding = 3) writeonly buffer C4 { vec4 c4[]; };
 layout(set = 0, binding = 4) readonly buffer Factor { float factor[]; };
 layout(set = 0, binding = 4) readonly buffer Factor4 { vec4 factor4[]; };
+layout(set = 0, binding = 5) readonly buffer Residual { float residual[]; };
+layout(set = 0, binding = 5) readonly buffer Residual4 { vec4 residual4[]; };
 
 // Row g LANES + l of the tile. Loops over it run over whole dimensions, so that compilers unroll
 // them and the sums become registers; with 4 lanes the second half of l is not used.
@@ -204,13 +206,11 @@ void store_four(uint row, uint col, vec4 sum)
     }
 #endif
     if (ALIGNED != 0) {
-        if (MAY_ADD != 0 && accumulate != 0)
-            sum += c4[at / 4];
-        c4[at / 4] = sum;
+        c4[at / 4] = HAS_RESIDUAL != 0 ? sum + residual4[at / 4] : sum;
     } else {
         for (uint i = 0; i < 4; i++)
             if (col + i < n_cols)
-                c[at + i] = MAY_ADD != 0 && accumulate != 0 ? sum[i] + c[at + i] : sum[i];
+                c[at + i] = HAS_RESIDUAL != 0 ? sum[i] + residual[at + i] : sum[i];
     }
 }
 

@@ -118,5 +118,5 @@ op_ref_call op_data_ref(const op_data *d, va_mode mode) {
 }
 
 bool op_data_has_tangent(const op_data *d, int i) {
-    return (d->op->diff_in & ~d->c->no_tangent) >> i & 1;
+    return d->n[i] > 0 && ((d->op->diff_in & ~d->c->no_tangent) >> i & 1);
 }

@@ -36,6 +36,8 @@ static void test_formulas_and_nan(void **state) {
     op_case c = {.op = VA_OP_LINEAR,
                  .x = {OP_F32_2(3, 11), WEIGHT(VA_F32, 7, 11), BIAS(VA_F32, 7)}};
     op_check_all(*state, &c);
+    c.x[3] = (va_tensor)OP_F32_2(3, 7);
+    op_check_all(*state, &c);
 }
 
 // Heads on either side, bias of every dtype, accumulation.
@@ -55,6 +57,38 @@ static void test_heads_and_bias(void **state) {
     op_case absent = {
         .op = VA_OP_LINEAR, .x = {OP_F32_2(5, 24), WEIGHT(VA_F32, 7, 24)}, .no_tangent = 1};
     op_check_device(*state, &absent);
+}
+
+// What is added: every dtype of the weight, with and without a bias, heads and either tangent, and
+// shapes for each of the kernels and their parts.
+static void test_residual(void **state) {
+    static const va_dtype dtypes[] = {VA_F32, VA_BF16, VA_F16};
+    static const struct {
+        int64_t M, k, n_in, n_out;
+    } sizes[] = {{1, 1, 3, 5}, {5, 17, 64, 64}, {9, 3, 131, 257}, {2, 40, 1032, 72}};
+    for (int64_t t = 0; t < VA_COUNT(dtypes); t++)
+        for (int64_t i = 0; i < VA_COUNT(sizes); i++) {
+            op_case c = {.op = VA_OP_LINEAR,
+                         .x = {OP_F32_2(sizes[i].M, sizes[i].n_in),
+                               WEIGHT(dtypes[t], sizes[i].n_out, sizes[i].n_in),
+                               {0},
+                               OP_F32_2(sizes[i].M, sizes[i].n_out)},
+                         .k = sizes[i].k,
+                         .accumulate = 1u << (i % 2 ? 0 : 3),
+                         .tolerance = 5e-6, // sums of 1032 terms
+                         .seed = (uint64_t)(i * 3 + t)};
+            op_check_device(*state, &c);
+        }
+    static const uint32_t none[] = {0, 1 << 0, 1 << 3, 1 << 0 | 1 << 3};
+    for (int64_t i = 0; i < VA_COUNT(none); i++) {
+        op_case c = {
+            .op = VA_OP_LINEAR,
+            .attr = {.heads = 6},
+            .x = {OP_F32_2(5, 24), WEIGHT(VA_BF16, 60, 24), BIAS(VA_F16, 60), OP_F32_3(5, 6, 10)},
+            .no_tangent = none[i],
+            .accumulate = 1 << 0 | 1 << 3};
+        op_check_device(*state, &c);
+    }
 }
 
 // Many rows and columns: the kernels' large tiles, and cuts along the rows.
@@ -111,7 +145,7 @@ static void test_cancellation(void **state) {
 // 136 MB: larger than one binding of lavapipe, cut into ranges of rows there.
 static void test_weight_of_many_bindings(void **state) {
     op_case c = {.op = VA_OP_LINEAR,
-                 .x = {OP_F32_2(1, 999), WEIGHT(VA_F32, 34000, 999)},
+                 .x = {OP_F32_2(1, 999), WEIGHT(VA_F32, 34000, 999), {0}, OP_F32_2(1, 34000)},
                  .k = 1,
                  .accumulate = 1,
                  .tolerance = 3e-5}; // sums of 34000 terms in vjp: eps sqrt(n) and some
@@ -151,6 +185,10 @@ static void test_refusals(void **state) {
     x[1].shape[1] = 5;
     assert_error(ctx, VA_ERR_SHAPE, "4 outputs do not make 3 heads",
                  op->infer(ctx, &heads, x, &y, &aux));
+    x[3] = (va_tensor)OP_F32_2(3, 5);
+    assert_error(ctx, VA_ERR_SHAPE, "linear: residual: expected [3, 4] F32, got [3, 5] F32",
+                 op->infer(ctx, &attr, x, &y, &aux));
+    x[3] = (va_tensor){0};
     x[1].dtype = VA_F64;
     assert_error(ctx, VA_ERR_SHAPE, "F64", op->infer(ctx, &attr, x, &y, &aux));
     x[1].dtype = VA_F32;
@@ -174,6 +212,7 @@ int main(void) {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_formulas_and_nan),
         cmocka_unit_test(test_heads_and_bias),
+        cmocka_unit_test(test_residual),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_tile_edges),
         cmocka_unit_test(test_cancellation),
@@ -182,9 +221,13 @@ int main(void) {
         cmocka_unit_test(test_refusals),
     };
     const struct CMUnitTest scalar[] = {
-        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_formulas_and_nan),
-        cmocka_unit_test(test_large),      cmocka_unit_test(test_heads_and_bias),
-        cmocka_unit_test(test_tile_edges), cmocka_unit_test(test_packed_weight_of_many_bindings),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_formulas_and_nan),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_heads_and_bias),
+        cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_tile_edges),
+        cmocka_unit_test(test_packed_weight_of_many_bindings),
     };
     return cmocka_run_group_tests_name("linear", tests, op_test_setup, op_test_teardown) +
            cmocka_run_group_tests_name("linear, scalar", scalar, setup_scalar, teardown_scalar);

@@ -36,7 +36,8 @@ static void test_heads_and_bias(void **state) {
                      .attr = {.heads = 6},
                      .x = {OP_F32_2(5, 256),
                            WEIGHT(VA_Q6_K, 60, 256),
-                           {.dtype = VA_BF16, .n_dim = 1, .shape = {60}}},
+                           {.dtype = VA_BF16, .n_dim = 1, .shape = {60}},
+                           OP_F32_3(5, 6, 10)},
                      .accumulate = 1};
     op_check_device(*state, &split);
     op_case merge = {

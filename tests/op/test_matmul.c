@@ -18,8 +18,9 @@ static int teardown(void **state) {
     return op_test_teardown(state);
 }
 
-static const va_tensor shapes[2] = {{.dtype = VA_F32, .n_dim = 2, .shape = {ROWS, N_IN}},
-                                    {.dtype = VA_BF16, .n_dim = 2, .shape = {N_OUT, N_IN}}};
+static const va_tensor shapes[VA_OP_MAX_IN] = {
+    {.dtype = VA_F32, .n_dim = 2, .shape = {ROWS, N_IN}},
+    {.dtype = VA_BF16, .n_dim = 2, .shape = {N_OUT, N_IN}}};
 static float x[ROWS * N_IN];
 static uint16_t w[N_OUT * N_IN];
 
