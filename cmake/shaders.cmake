@@ -16,9 +16,14 @@ else()
 endif()
 set(VA_GLSLANG_FLAGS --quiet -V -S comp)
 
+# Its path stays when it is upgraded, so what it says of itself tells one compiler from another.
+execute_process(COMMAND "${VA_GLSLANG_PROGRAM}" --version
+                OUTPUT_VARIABLE version ERROR_VARIABLE version)
+string(MD5 VA_GLSLANG_ID "${VA_GLSLANG_PROGRAM} ${version}")
+
 # Does the compiler know this GLSL extension? Asked once per extension, target and compiler.
 function(va_glslang_knows extension target result)
-  string(MAKE_C_IDENTIFIER "VA_HAVE_${extension}_${target}_${VA_GLSLANG_PROGRAM}" key)
+  set(key "VA_HAVE_${extension}_${target}_${VA_GLSLANG_ID}")
   if(NOT DEFINED CACHE{${key}})
     set(probe "${CMAKE_BINARY_DIR}/shaders/probe_${extension}.comp")
     file(WRITE "${probe}" "#version 450\n#extension ${extension} : require\nvoid main() {}\n")

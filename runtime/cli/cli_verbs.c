@@ -96,7 +96,7 @@ const va_verb va_verbs[] = {
      "rows of J, are made.\n"
      "--tune: instead of all this, times the tiles of the matmul kernel in use, and keeps the "
      "fastest\n"
-     "for this device and driver. Results do not depend on tiles.\n"
+     "for this device and driver. Results do not depend on tiles. It goes with --device alone.\n"
      "-v or --json tells the time on the device by shader, and by kind of op with its FLOP and "
      "bytes."},
 };

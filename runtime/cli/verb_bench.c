@@ -199,11 +199,22 @@ static void print_job(const va_cli *cli, const va_bench_job *j) {
 
 // -- tiles ----------------------------------------------------------------------------------------
 
+// Refused rather than ignored: tiles are timed at shapes of their own.
+static va_status refuse_with_tune(va_cli *cli) {
+    static const va_opt without[] = {OPT_SHAPE, OPT_LAYERS, OPT_N_TOKENS, OPT_REPEAT,
+                                     OPT_ONLY,  OPT_LIMIT,  OPT_SEED,     OPT_MEMORY};
+    for (int64_t i = 0; i < VA_COUNT(without); i++)
+        if (va_cli_has(cli, without[i]))
+            return va_fail(cli->ctx, VA_ERR_USAGE, "bench: --tune goes with --device alone");
+    return VA_OK;
+}
+
 static va_status tune(va_cli *cli) {
     va_status st = VA_OK;
     va_gpu *gpu = NULL;
     va_matmul_tuned *list;
     int64_t n;
+    VA_TRY(refuse_with_tune(cli));
     VA_TRY(
         va_gpu_open(cli->ctx, &(va_gpu_params){.device = va_cli_value_of(cli, OPT_DEVICE)}, &gpu));
     const va_gpu_info *info = va_gpu_get_info(gpu);

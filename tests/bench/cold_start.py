@@ -4,9 +4,10 @@
     cold_start.py VKALIGN [TIMES] [--limit SECONDS]
 
 The experiment is experiments/layer0.yaml without chance by permutation: five classifiers instead of
-a thousand, all of which come after the first dispatch. Each time has two runs: with empty caches (vkalign's and the
-driver's) and with what the first left there, units apart. Prints for each what the program says
-(first_dispatch_s, from the beginning of main); with --limit, status 1 when a median is above it.
+a thousand, all of which come after the first dispatch. Each time has two runs: with empty caches
+(vkalign's and the driver's) and with what the first left there, units apart. Prints for each what
+the program says (first_dispatch_s, from the beginning of main); with --limit, status 1 when a
+median is above it.
 """
 
 import argparse

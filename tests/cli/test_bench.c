@@ -218,6 +218,21 @@ static void test_refused(void **state) {
     }
 }
 
+// What --tune would ignore is refused.
+static void test_tune_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *option, *value;
+    } cases[] = {{"--shape", "tiny"},   {"--layers", "1"}, {"--tokens", "4"}, {"--repeat", "2"},
+                 {"--only", "forward"}, {"--limit", "1"},  {"--seed", "0"},   {"--memory", "1G"}};
+    for (int64_t i = 0; i < VA_COUNT(cases); i++) {
+        cli_run(&env.p, 2, NULL, CLI_ARGS("bench", "--tune", cases[i].option, cases[i].value));
+        if (!strstr(env.p.err, "bench: --tune goes with --device alone"))
+            fail_msg("--tune with %s: got: %s", cases[i].option, env.p.err);
+        assert_string_equal(env.p.out, "");
+    }
+}
+
 static void test_interrupt(void **state) {
     (void)state;
     cli_start(&env.p, NULL, CLI_ARGS("bench", "--shape", "tiny", "--json"));
@@ -232,6 +247,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_tune_refused),
         cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
