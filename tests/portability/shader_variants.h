@@ -27,7 +27,7 @@ static const shader_variant shader_variants[] = {
     {"op/linear.*", "bf16-128x128", 8, {VA_BF16, VA_F32, 0, 128, 128, 16, 8, 8}},
     {"op/linear_few.N[NT]", "f32", 3, {VA_F32, VA_F32, 0}},
     {"op/linear_few.N[NT]", "bf16", 3, {VA_BF16, VA_F32, 0}},
-    // weight, bias, aligned, lanes, groups, may add, factor; drivers on the processor alone
+    // weight, bias, aligned, lanes, groups, residual, factor; drivers on the processor alone
     {"op/linear_cpu.*", "bf16", 7, {VA_BF16, VA_F32, 1, 8, 4, 1, 0}},
     // op_dequant.c: type, runs of an item
     {"op/dequant", "q8_0", 2, {VA_Q8_0, 1}},
