@@ -166,19 +166,21 @@ static void test_refusals(void **state) {
     assert_error(ctx, VA_ERR_SHAPE, "gated: input 0 is needed and absent", op->forward(&call));
 }
 
-// Both paths at any k, and the matmul kernels of GPUs wherever this runs.
+// Both paths at any k, and the matmul kernels of GPUs wherever this runs. matmul NULL: the kernel
+// that VA_MATMUL asks for from outside, if any.
 static int setup_path(void **state, const char *path, const char *matmul) {
     setenv("VA_GATED", path, 1);
-    setenv("VA_MATMUL", matmul, 1);
+    if (matmul)
+        setenv("VA_MATMUL", matmul, 1);
     return op_test_setup(state);
 }
 
 static int setup_narrow(void **state) {
-    return setup_path(state, "narrow", "");
+    return setup_path(state, "narrow", NULL);
 }
 
 static int setup_wide(void **state) {
-    return setup_path(state, "wide", "");
+    return setup_path(state, "wide", NULL);
 }
 
 static int setup_narrow_scalar(void **state) {
@@ -191,8 +193,12 @@ static int setup_wide_scalar(void **state) {
 
 static int teardown(void **state) {
     unsetenv("VA_GATED");
-    unsetenv("VA_MATMUL");
     return op_test_teardown(state);
+}
+
+static int teardown_scalar(void **state) {
+    unsetenv("VA_MATMUL");
+    return teardown(state);
 }
 
 int main(void) {
@@ -222,6 +228,7 @@ int main(void) {
            cmocka_run_group_tests_name("gated, narrow", narrow, setup_narrow, teardown) +
            cmocka_run_group_tests_name("gated, wide", wide, setup_wide, teardown) +
            cmocka_run_group_tests_name("gated, narrow, scalar", narrow_scalar, setup_narrow_scalar,
-                                       teardown) +
-           cmocka_run_group_tests_name("gated, wide, scalar", wide, setup_wide_scalar, teardown);
+                                       teardown_scalar) +
+           cmocka_run_group_tests_name("gated, wide, scalar", wide, setup_wide_scalar,
+                                       teardown_scalar);
 }
