@@ -180,7 +180,7 @@ static void test_long(void **state) {
     if (va_gpu_get_info(f->gpu)->kind == VA_GPU_CPU && strcmp(staging, "0") == 0)
         assert_int_equal(parts, 1);
     else
-        assert_in_range(parts, STEPS * 250 / 32768, STEPS * 250 / 32768 + 2);
+        assert_in_range(parts, STEPS * 250 / 6144, STEPS * 250 / 6144 + 2);
     va_recording_destroy(&r);
     va_buffer_destroy(&x);
     va_buffer_destroy(&y);
