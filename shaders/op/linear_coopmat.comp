@@ -27,18 +27,18 @@ uint my_col()
     return gl_SubgroupID % (BN / WN) * WN;
 }
 
-// Matrices are loaded, multiplied and stored where they are declared: Mesa's lavapipe loses those that
+// Matrices are loaded, multiplied and stored where they are declared: Mesa's compilers lose those that
 // pass through the parameters of a function.
 #define LOAD_LEFT(m, term, row, k)                                                                 \
-    coopMatLoad(m, tile_a, (term * BM + (row)) * A_STRIDE + (k) / 8, A_STRIDE,           \
+    coopMatLoad(m, tile_a, (term * BM + (row)) * A_STRIDE + (k) / 8, A_STRIDE,                     \
                 gl_CooperativeMatrixLayoutRowMajor)
 #ifdef NT
 #define LOAD_RIGHT(m, term, k, col)                                                                \
-    coopMatLoad(m, tile_w, (term * W_ROWS + (col)) * W_STRIDE + (k) / 8, W_STRIDE,       \
+    coopMatLoad(m, tile_w, (term * W_ROWS + (col)) * W_STRIDE + (k) / 8, W_STRIDE,                 \
                 gl_CooperativeMatrixLayoutColumnMajor)
 #else
 #define LOAD_RIGHT(m, term, k, col)                                                                \
-    coopMatLoad(m, tile_w, (term * W_ROWS + (k)) * W_STRIDE + (col) / 8, W_STRIDE,       \
+    coopMatLoad(m, tile_w, (term * W_ROWS + (k)) * W_STRIDE + (col) / 8, W_STRIDE,                 \
                 gl_CooperativeMatrixLayoutRowMajor)
 #endif
 
