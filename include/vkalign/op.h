@@ -94,6 +94,8 @@ typedef struct va_op_attr {
 enum { VA_OP_MAX_IN = 4 };
 // Bits of va_op.keep_*: inputs 0..3, the output, the auxiliary tensor.
 enum { VA_KEEP_Y = 1 << 8, VA_KEEP_AUX = 1 << 9 };
+// Bits of va_op.factors.
+enum { VA_FACTOR_IN = 1, VA_FACTOR_OUT = 2 };
 
 typedef struct va_op_call {
     va_gpu *gpu;
@@ -109,6 +111,10 @@ typedef struct va_op_call {
                                    // absent = not wanted. [M, k, ...]
     bool accumulate[VA_OP_MAX_IN]; // vjp: add to dx[i] instead of overwriting it
     va_tensor dy;                  // jvp: tangent out, overwritten. vjp: cotangent in
+    // Absent, or numbers [M, ...] that the derivative by input 0 multiplies by, all k vectors by
+    // the same: jvp tangents dx[0] as they come in and what they add to dy, vjp cotangents dy as
+    // they come in and what they add to dx[0]. in_factor is like x[0], out_factor like y.
+    va_tensor in_factor, out_factor;
     // Of a VA_ROWS_CAUSAL op at one sequence: the rows that dy and dx hold, when not all. Tangents
     // of other rows are zero, cotangents of other rows not wanted. Those of dy and dx[0] are the
     // same, and all end at the same row.
@@ -137,6 +143,9 @@ typedef struct va_op {
     // derivative) are always present and need no bit.
     uint32_t keep_exact, keep_detached;
     bool aux_optional; // forward runs without aux, which derivatives alone read
+    uint32_t factors;  // VA_FACTOR_IN, VA_FACTOR_OUT: those of va_op_call that it takes
+    // In detached mode the derivative by input 0 multiplies by aux, element by element.
+    bool detached_scales;
     va_row_flow row_flow;
     uint32_t row_in; // of VA_ROWS_SAME
     // Checks shapes and dtypes (VA_ERR_SHAPE: what, expected, got), sets y and aux (n_dim 0: none)

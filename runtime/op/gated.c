@@ -106,7 +106,8 @@ static int64_t wide_matmul_bytes(const va_op_call *c, va_pass pass) {
 }
 
 static bool is_wide(const va_op_call *c, va_pass pass) {
-    if (pass == VA_FORWARD || c->mode == VA_DETACHED || range_rows(c) == 0)
+    if (pass == VA_FORWARD || c->mode == VA_DETACHED || c->in_factor.n_dim > 0 ||
+        range_rows(c) == 0)
         return false;
     const char *forced = getenv("VA_GATED");
     return forced && *forced ? strcmp(forced, "wide") == 0 : c->k >= WIDE_K;
@@ -186,10 +187,11 @@ static va_status multiply_by(const va_op_call *c, va_pass pass, int w, bool accu
                          .w = &c->x[w],
                          .residual = accumulate ? to : (va_slice){0},
                          .scratch = c->scratch,
-                         .factor = c->aux.mem,
-                         .factor_rows = c->k,
-                         .factor_stride = 2 * width(c),
-                         .factor_0 = w == GATE ? 0 : width(c)};
+                         .factor_in = op_matmul_factor(c, &c->in_factor),
+                         .factor_out = {.values = c->aux.mem,
+                                        .rows = c->k,
+                                        .stride = 2 * width(c),
+                                        .first = w == GATE ? 0 : width(c)}};
     return op_matmul_run(c, &m);
 }
 
@@ -342,6 +344,7 @@ const va_op va_op_gated = {.name = "gated",
                            .keep_exact = VA_KEEP_AUX,
                            .keep_detached = VA_KEEP_AUX,
                            .aux_optional = true,
+                           .factors = VA_FACTOR_IN,
                            .row_flow = VA_ROWS_SAME,
                            .row_in = 1 << X,
                            .infer = infer,

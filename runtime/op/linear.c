@@ -78,6 +78,8 @@ static va_status jvp(const va_op_call *c) {
                    .c = dy,
                    .w = &c->x[W],
                    .residual = dr,
+                   .factor_in = op_matmul_factor(c, &c->in_factor),
+                   .factor_out = op_matmul_factor(c, &c->out_factor),
                    .scratch = c->scratch};
     VA_TRY(op_matmul_run(c, &m));
 done:
@@ -92,6 +94,8 @@ static va_status vjp_product(const va_op_call *c, va_slice dy) {
                          .c = dx,
                          .w = &c->x[W],
                          .residual = c->accumulate[X] ? dx : (va_slice){0},
+                         .factor_in = op_matmul_factor(c, &c->in_factor),
+                         .factor_out = op_matmul_factor(c, &c->out_factor),
                          .scratch = c->scratch};
     return op_matmul_run(c, &m);
 }
@@ -124,6 +128,7 @@ const va_op va_op_linear = {.name = "linear",
                             .optional_in = 1 << BIAS | 1 << RESIDUAL,
                             .diff_in = 1 << X | 1 << RESIDUAL,
                             .detached_in = 1 << X | 1 << RESIDUAL,
+                            .factors = VA_FACTOR_IN | VA_FACTOR_OUT,
                             .row_flow = VA_ROWS_SAME,
                             .row_in = 1 << X | 1 << RESIDUAL,
                             .infer = infer,

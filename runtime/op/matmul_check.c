@@ -2,7 +2,7 @@
 //
 // Products of both kinds, with weights of each dtype, are compared with double loops: a small one
 // whose sizes are odd, so that every tile has an edge and nothing is aligned, and one that is large
-// enough for the largest tiles, aligned, with a factor and accumulated; of that every 7th row and
+// enough for the largest tiles, aligned, with factors and accumulated; of that every 7th row and
 // 13th column are looked at.
 // SPDX-License-Identifier: Apache-2.0
 #include "matmul_kernel.h"
@@ -12,7 +12,7 @@
 
 typedef struct test_size {
     int64_t rows, n_inner, n_cols;
-    bool fused; // with a factor, of F_ROWS rows each, and accumulated
+    bool fused; // with both factors, of F_ROWS rows each, and accumulated
     int row_step, col_step;
 } test_size;
 
@@ -25,9 +25,10 @@ typedef struct test {
     test_size size;
     va_dtype dtype;
     bool transpose;
-    va_buffer *buffer[5];
-    float *w, *a, *c, *f, *before; // on the host: W, A, C after, factor, C before
-    uint16_t *half;                // W in 16 bits
+    va_buffer *buffer[6];
+    float *w, *a, *c, *before; // on the host: W, A, C after, C before,
+    float *fa, *fc;            // factors of A and C
+    uint16_t *half;            // W in 16 bits
     va_arena *arena;
 } test;
 
@@ -39,8 +40,8 @@ static int64_t n_out(const test *t) {
     return t->transpose ? t->size.n_cols : t->size.n_inner;
 }
 
-static int64_t n_factors(const test *t) {
-    return (t->size.rows + F_ROWS - 1) / F_ROWS * n_out(t);
+static int64_t n_factors(const test *t, int64_t n) {
+    return (t->size.rows + F_ROWS - 1) / F_ROWS * n;
 }
 
 static float random_f32(va_rng *r, int scale) {
@@ -60,8 +61,10 @@ static void fill_random(const test *t) {
                   : t->dtype == VA_F16 ? va_f16_to_f32(t->half[i])
                                        : w;
     }
-    for (int64_t i = 0; i < n_factors(t); i++)
-        t->f[i] = random_f32(&r, 0);
+    for (int64_t i = 0; i < n_factors(t, s->n_inner); i++)
+        t->fa[i] = random_f32(&r, 0);
+    for (int64_t i = 0; i < n_factors(t, s->n_cols); i++)
+        t->fc[i] = random_f32(&r, 0);
     for (int64_t i = 0; i < s->rows * t->size.n_cols; i++)
         t->before[i] = random_f32(&r, 0);
 }
@@ -77,7 +80,8 @@ static va_status make_host(test *t) {
     VA_TRY_ALLOC(ctx, t->a, VA_NEW_ARRAY(t->arena, float, s->rows * t->size.n_inner));
     VA_TRY_ALLOC(ctx, t->c, VA_NEW_ARRAY(t->arena, float, s->rows * t->size.n_cols));
     VA_TRY_ALLOC(ctx, t->before, VA_NEW_ARRAY(t->arena, float, s->rows * t->size.n_cols));
-    VA_TRY_ALLOC(ctx, t->f, VA_NEW_ARRAY(t->arena, float, n_factors(t)));
+    VA_TRY_ALLOC(ctx, t->fa, VA_NEW_ARRAY(t->arena, float, n_factors(t, s->n_inner)));
+    VA_TRY_ALLOC(ctx, t->fc, VA_NEW_ARRAY(t->arena, float, n_factors(t, s->n_cols)));
     fill_random(t);
 done:
     return st;
@@ -94,17 +98,20 @@ done:
 
 static va_status multiply(test *t) {
     va_status st = VA_OK;
-    enum { W, A, C, F, SCRATCH };
+    enum { W, A, C, FA, FC, SCRATCH };
     const test_size *s = &t->size;
     va_tensor w = va_tensor_make(t->dtype, 2, (const int64_t[]){n_out(t), n_in(t)});
     VA_TRY(upload(t, W, t->dtype == VA_F32 ? (const void *)t->w : t->half,
                   (va_tensor_bytes(&w) + 3) / 4 * 4));
     VA_TRY(upload(t, A, t->a, s->rows * t->size.n_inner * 4));
     VA_TRY(upload(t, C, t->before, s->rows * t->size.n_cols * 4));
-    VA_TRY(upload(t, F, t->f, n_factors(t) * 4));
+    VA_TRY(upload(t, FA, t->fa, n_factors(t, s->n_inner) * 4));
+    VA_TRY(upload(t, FC, t->fc, n_factors(t, s->n_cols) * 4));
     VA_TRY(upload(t, SCRATCH, NULL, op_matmul_scratch(t->transpose, s->rows, &w)));
     w.mem = va_slice_at(va_buffer_all(t->buffer[W]), 0, va_tensor_bytes(&w));
     const va_op_call call = {.gpu = t->gpu};
+    const op_factor none = {0}, of_a = {va_buffer_all(t->buffer[FA]), F_ROWS, s->n_inner, 0},
+                    of_c = {va_buffer_all(t->buffer[FC]), F_ROWS, s->n_cols, 0};
     const op_matmul m = {.transpose = t->transpose,
                          .n_rows = s->rows,
                          .a = va_buffer_all(t->buffer[A]),
@@ -112,9 +119,12 @@ static va_status multiply(test *t) {
                          .w = &w,
                          .scratch = va_buffer_all(t->buffer[SCRATCH]),
                          .residual = s->fused ? va_buffer_all(t->buffer[C]) : (va_slice){0},
-                         .factor = s->fused ? va_buffer_all(t->buffer[F]) : (va_slice){0},
-                         .factor_rows = F_ROWS,
-                         .factor_stride = n_out(t),
+                         .factor_in = !s->fused      ? none
+                                      : t->transpose ? of_a
+                                                     : of_c,
+                         .factor_out = !s->fused      ? none
+                                       : t->transpose ? of_c
+                                                      : of_a,
                          .kernel = t->kernel};
     VA_TRY(op_matmul_run(&call, &m));
     VA_TRY(va_gpu_download(t->gpu, va_buffer_all(t->buffer[C]), t->c));
@@ -124,13 +134,13 @@ done:
 
 static double error_at(const test *t, int64_t row, int64_t col) {
     const test_size *s = &t->size;
-    const float *f = t->f + row / F_ROWS * n_out(t);
+    const float *fa = t->fa + row / F_ROWS * s->n_inner, *fc = t->fc + row / F_ROWS * s->n_cols;
     double sum = 0, size = 0;
     for (int64_t i = 0; i < t->size.n_inner; i++) {
         double p = (double)t->a[row * t->size.n_inner + i] *
                    t->w[t->transpose ? col * n_in(t) + i : i * n_in(t) + col];
         if (s->fused)
-            p *= f[t->transpose ? col : i];
+            p *= (double)fa[i] * fc[col];
         sum += p;
         size += fabs(p);
     }

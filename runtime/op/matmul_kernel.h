@@ -12,7 +12,7 @@ typedef struct matmul_push { // shaders/lib/matmul.glsl
     uint32_t row0, a_stride, a_0, w_stride, c_stride, c_0;
     uint32_t has_bias, has_residual;
     uint32_t n_parts, part_size;
-    uint32_t f_rows, f_stride, f_0;
+    uint32_t fa_rows, fa_stride, fa_0, fc_rows, fc_stride, fc_0;
     uint32_t k_packed, n_packed;
 } matmul_push;
 
@@ -21,7 +21,7 @@ typedef struct matmul_job {
     const va_op_call *c;
     const op_matmul *m;
     // What is not there is bound to something that is.
-    va_slice a, w, bias, out, factor, residual;
+    va_slice a, w, bias, out, factor_a, factor_c, residual;
     va_slice scratch; // for the kernel: of op_matmul_scratch bytes what is not for unpacked rows
     matmul_push p;
 } matmul_job;
@@ -103,7 +103,7 @@ va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const 
 // side by side and whose sums go to scratch [n_parts, n_rows, n_cols]. Depends on the shape alone,
 // so that the sums' order does. Sets n_parts and part_size.
 void matmul_cut(const matmul_job *job, matmul_push *p);
-// C = the sum of p's parts, with factor, bias and residual.
+// C = the sum of p's parts, with its factor, bias and residual.
 va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts);
 
 // -- matmul_matrix.c -------------------------------------------------------------------------
@@ -113,7 +113,8 @@ va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice
 va_kernel matmul_matrix_kernel(const va_gpu_info *info, bool flexible, bool transpose, va_dtype w,
                                const matmul_tile *t);
 
-// Scratch before that of parts.
+// Scratch before that of parts: room for MATMUL_FEW_ROWS rows of A as f32, or all if they are
+// fewer.
 int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w);
 
 #endif

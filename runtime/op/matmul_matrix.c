@@ -50,7 +50,9 @@ static bool is_for_scalar(bool transpose, int64_t n_rows, const va_tensor *w) {
 }
 
 int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w) {
-    return is_for_scalar(transpose, n_rows, w) ? 0 : areas_of(transpose, n_rows, w).parts;
+    if (is_for_scalar(transpose, n_rows, w)) // what the cpu kernel takes
+        return 4 * VA_MIN(n_rows, MATMUL_FEW_ROWS) * most_inner(transpose, w);
+    return areas_of(transpose, n_rows, w).parts;
 }
 
 // -- tiles -----------------------------------------------------------------------------------
@@ -137,8 +139,8 @@ static va_status pack_rows(const matmul_job *job, const matmul_push *p, va_slice
     kernel.write_mask = 1u << 3 | 1u << 4;
     const bool reverse = !job->m->transpose;
     kernel.spec[2] = reverse && job->m->w->dtype != VA_F16;
-    kernel.spec[3] = reverse && p->f_rows > 0;
-    const va_slice bind[] = {job->a, scale, job->factor, packed, undo};
+    kernel.spec[3] = p->fa_rows > 0;
+    const va_slice bind[] = {job->a, scale, job->factor_a, packed, undo};
     return op_run_groups(job->c, &kernel, bind, p, p->n_packed);
 }
 
@@ -165,7 +167,7 @@ static va_kernel matrix_kernel(const matmul_job *job, const matmul_tile *t, bool
     va_kernel kernel =
         matmul_matrix_kernel(va_gpu_get_info(job->c->gpu), flexible, m->transpose, m->w->dtype, t);
     kernel.spec[1] = m->bias ? m->bias->dtype : VA_F32;
-    kernel.spec[2] = m->transpose && job->p.f_rows > 0;
+    kernel.spec[2] = job->p.fc_rows > 0;
     kernel.spec[3] = job->p.w_stride % 8 == 0;
     return kernel;
 }
@@ -189,7 +191,7 @@ static va_status run_chunk(const matmul_job *job, matmul_push p, const matmul_ti
     const va_slice out = p.n_parts > 1 ? va_slice_at(job->scratch, at.parts, part_bytes) : job->out;
     VA_TRY(op_run_groups(
         job->c, kernel,
-        (va_slice[]){packed, job->w, job->bias, out, job->factor, job->residual, undo, scale}, &p,
+        (va_slice[]){packed, job->w, job->bias, out, job->factor_c, job->residual, undo, scale}, &p,
         n_tiles * p.n_parts));
     if (p.n_parts > 1)
         VA_TRY(matmul_sum_parts(job, &p, out));

@@ -9,18 +9,19 @@ enum { TILE_LOCAL = 256, STEP = 16 }; // in shaders/op/linear.comp
 
 static va_status run_on(const matmul_job *job, const va_kernel *kernel, const matmul_push *p,
                         va_slice out, int64_t n_groups) {
-    const va_slice bind[] = {job->a, job->w, job->bias, out, job->factor, job->residual};
+    const va_slice bind[] = {job->a,        job->w,        job->bias,    out,
+                             job->factor_c, job->residual, job->factor_a};
     return op_run_groups(job->c, kernel, bind, p, n_groups);
 }
 
 static va_kernel kernel_of(const matmul_job *job, const char *shader) {
-    return (va_kernel){
-        .shader = shader,
-        .n_bind = 6,
-        .write_mask = 1u << 3,
-        .push_bytes = sizeof(matmul_push),
-        .n_spec = 3,
-        .spec = {job->m->w->dtype, job->m->bias ? job->m->bias->dtype : VA_F32, job->p.f_rows > 0}};
+    return (va_kernel){.shader = shader,
+                       .n_bind = 7,
+                       .write_mask = 1u << 3,
+                       .push_bytes = sizeof(matmul_push),
+                       .n_spec = 4,
+                       .spec = {job->m->w->dtype, job->m->bias ? job->m->bias->dtype : VA_F32,
+                                job->p.fa_rows > 0, job->p.fc_rows > 0}};
 }
 
 // -- tiles -----------------------------------------------------------------------------------

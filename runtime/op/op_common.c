@@ -126,6 +126,20 @@ static va_tensor cut_shape(const va_tensor *t, va_row_range rows) {
     return cut;
 }
 
+static va_status check_factors(const va_op_call *c, const va_op *op, const va_tensor *y) {
+    va_status st = VA_OK;
+    const bool in = c->in_factor.n_dim > 0, out = c->out_factor.n_dim > 0;
+    if ((in && !(op->factors & VA_FACTOR_IN)) || (out && !(op->factors & VA_FACTOR_OUT)))
+        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE, "%s: takes no factor of its %s", op->name,
+                       in && !(op->factors & VA_FACTOR_IN) ? "input" : "output");
+    if (in)
+        VA_TRY(need(c, op, "the input's factor", &c->in_factor, &c->x[0], 1, false));
+    if (out)
+        VA_TRY(need(c, op, "the output's factor", &c->out_factor, y, 1, false));
+done:
+    return st;
+}
+
 static va_status check_tangents(const va_op_call *c, const va_op *op, const va_tensor *y) {
     va_status st = VA_OK;
     static const char *const name[VA_OP_MAX_IN] = {"tangent of input 0", "tangent of input 1",
@@ -135,6 +149,7 @@ static va_status check_tangents(const va_op_call *c, const va_op *op, const va_t
                        (long long)c->k);
     const va_tensor dy = cut_shape(y, c->dy_rows);
     VA_TRY(need(c, op, "the output's tangent", &c->dy, &dy, c->k, false));
+    VA_TRY(check_factors(c, op, y));
     for (int i = 0; i < op->n_in; i++) {
         const va_tensor dx = cut_shape(&c->x[i], c->dx_rows[i]);
         if ((op->diff_in >> i & 1) && va_tensor_present(&c->dx[i]))
@@ -238,6 +253,12 @@ va_op_cost op_cost(const va_op_call *c, const va_op *op, va_pass pass, double fl
     }
     cost.bytes += pass == VA_FORWARD || (keep & VA_KEEP_AUX) ? (double)va_tensor_bytes(&aux) : 0;
     cost.bytes += (double)(pass == VA_FORWARD ? 1 : c->k) * (double)va_tensor_bytes(&y);
+    const va_tensor *const factors[] = {&c->in_factor, &c->out_factor};
+    for (int i = 0; i < VA_COUNT(factors); i++)
+        if (factors[i]->n_dim > 0) {
+            cost.flop += (double)c->k * (double)va_tensor_elems(factors[i]);
+            cost.bytes += (double)va_tensor_bytes(factors[i]);
+        }
     return cost;
 }
 

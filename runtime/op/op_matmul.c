@@ -51,19 +51,18 @@ static int64_t parts_bytes(bool transpose, int64_t n_rows, int64_t n_cols) {
 
 va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts) {
     const va_tensor *bias = job->m->bias;
-    const va_kernel kernel = {
-        .shader = job->m->transpose ? "op/matmul_sum.NT" : "op/matmul_sum.NN",
-        .n_bind = 6,
-        .write_mask = 1u << 3,
-        .push_bytes = sizeof *p,
-        .n_spec = 3,
-        .spec = {VA_F32, bias ? bias->dtype : VA_F32, job->m->transpose && p->f_rows > 0}};
+    const va_kernel kernel = {.shader = "op/matmul_sum",
+                              .n_bind = 6,
+                              .write_mask = 1u << 3,
+                              .push_bytes = sizeof *p,
+                              .n_spec = 3,
+                              .spec = {VA_F32, bias ? bias->dtype : VA_F32, p->fc_rows > 0}};
     int64_t n = (int64_t)p->n_rows * p->n_cols;
     const va_slice bind[] = {va_slice_at(parts, 0, p->n_parts * n * 4),
                              job->w,
                              job->bias,
                              job->out,
-                             job->factor,
+                             job->factor_c,
                              job->residual};
     return op_run_items(job->c, &kernel, bind, p, n);
 }
@@ -87,13 +86,16 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
     int64_t n_out = m->w->shape[0], n_in = m->w->shape[1];
     const matmul_kernel *kernel = m->kernel;
     const va_slice residual = m->transpose || first == 0 ? m->residual : m->c;
+    const op_factor *of_a = m->transpose ? &m->factor_in : &m->factor_out,
+                    *of_c = m->transpose ? &m->factor_out : &m->factor_in;
     matmul_job job = {.c = c,
                       .m = m,
                       .a = m->a,
                       .w = rows,
                       .bias = m->bias ? op_slice(m->bias) : m->a,
                       .out = m->c,
-                      .factor = m->factor.size_bytes > 0 ? m->factor : m->a,
+                      .factor_a = of_a->values.size_bytes > 0 ? of_a->values : m->a,
+                      .factor_c = of_c->values.size_bytes > 0 ? of_c->values : m->a,
                       .residual = residual.size_bytes > 0 ? residual : m->a,
                       .scratch = m->scratch};
     job.p = (matmul_push){.n_cols = (uint32_t)(m->transpose ? n : n_in),
@@ -105,9 +107,12 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
                           .c_0 = (uint32_t)(m->transpose ? first : 0),
                           .has_bias = m->bias != NULL,
                           .has_residual = residual.size_bytes > 0,
-                          .f_rows = (uint32_t)(m->factor.size_bytes > 0 ? m->factor_rows : 0),
-                          .f_stride = (uint32_t)m->factor_stride,
-                          .f_0 = (uint32_t)m->factor_0};
+                          .fa_rows = (uint32_t)(of_a->values.size_bytes > 0 ? of_a->rows : 0),
+                          .fa_stride = (uint32_t)of_a->stride,
+                          .fa_0 = (uint32_t)of_a->first,
+                          .fc_rows = (uint32_t)(of_c->values.size_bytes > 0 ? of_c->rows : 0),
+                          .fc_stride = (uint32_t)of_c->stride,
+                          .fc_0 = (uint32_t)of_c->first};
     job.p.n_parts = 1;
     job.p.part_size = job.p.n_inner;
     if (!kernel)
@@ -196,6 +201,12 @@ va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
     }
 done:
     return st;
+}
+
+op_factor op_matmul_factor(const va_op_call *c, const va_tensor *factor) {
+    if (factor->n_dim == 0)
+        return (op_factor){0};
+    return (op_factor){op_slice(factor), c->k, op_row_elems(factor), 0};
 }
 
 va_status op_matmul_expect(va_ctx *ctx, const char *op, const char *name, const va_tensor *w,

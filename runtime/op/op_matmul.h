@@ -5,6 +5,13 @@
 
 #include "op_common.h"
 
+// Numbers by which rows of an operand are multiplied: row r by row r / rows of `values`, which
+// begins stride elements after the one before, the first at `first`. values of size 0: none.
+typedef struct op_factor {
+    va_slice values; // f32
+    int64_t rows, stride, first;
+} op_factor;
+
 typedef struct op_matmul {
     bool transpose;       // true:  C = A W' + bias + R    A [rows, n_in], C, R [rows, n_out]
                           // false: C = A W + R            A [rows, n_out], C, R [rows, n_in]
@@ -14,14 +21,16 @@ typedef struct op_matmul {
     const va_tensor *bias; // [n_out], or NULL
     va_slice residual;     // R; size 0: none; C itself: the product is added to it
     va_slice scratch;      // op_matmul_scratch bytes
-    // size 0, or [.., n_out] f32: multiplies C = A W' before bias and residual, and A of C = A W.
-    // Row r of A and C takes row r / factor_rows, which begins factor_stride elements after the
-    // one before, the first at factor_0.
-    va_slice factor;
-    int64_t factor_rows, factor_stride, factor_0;
+    // Of n_in elements each: multiplies A of C = A W', and C = A W before the residual.
+    op_factor factor_in;
+    // Of n_out elements each: multiplies C = A W' before bias and residual, and A of C = A W.
+    op_factor factor_out;
     const struct matmul_kernel *kernel; // NULL: as picked
     const struct matmul_tile *tile;     // the same
 } op_matmul;
+
+// A factor of a derivative call, whose k vectors share rows; absent: none.
+op_factor op_matmul_factor(const va_op_call *c, const va_tensor *factor);
 
 // VA_ERR_SHAPE unless w is a matrix [n_out, n_in] (-1: any number) that op_matmul_run takes. op and
 // name are for the message.

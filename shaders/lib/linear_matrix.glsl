@@ -8,7 +8,7 @@
 #include "item.glsl"
 
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
-layout(constant_id = 2) const uint HAS_FACTOR = 0;
+layout(constant_id = 2) const uint FACTOR_C = 0;
 layout(constant_id = 3) const uint ALIGNED = 0; // rows of W are whole eights
 #include "matmul_put.glsl"
 
@@ -45,7 +45,7 @@ const uint STAGE = (BM / WM) * (BN / WN) * M * N / 4; // see linear_coopmat.comp
 shared uvec4 tile_a[A_TILE > STAGE ? A_TILE : STAGE];
 shared uvec4 tile_w[W_TERMS * W_ROWS * W_STRIDE];
 
-void load_a(uint first_row, uint first_k)
+void load_tile_a(uint first_row, uint first_k)
 {
     for (uint i = gl_LocalInvocationID.x; i < 2 * BM * (BK / 8); i += LOCAL) {
         uint row = i / (BK / 8), k8 = i % (BK / 8); // row: of hi and lo by turns
@@ -89,7 +89,7 @@ uvec4 pack_eight(vec4 v[2])
                  packHalf2x16(v[1].zw));
 }
 
-void load_w(uint first_row, uint first, uint n_w_rows)
+void load_tile_w(uint first_row, uint first, uint n_w_rows)
 {
     for (uint i = gl_LocalInvocationID.x; i < W_ROWS * W_EIGHTS; i += LOCAL) {
         uint row = i / W_EIGHTS, i8 = i % W_EIGHTS, at = row * W_STRIDE + i8;
@@ -144,10 +144,10 @@ bool find_place(out place at)
 
 void load_tiles(place at, uint k)
 {
-    load_a(at.first_row, k);
+    load_tile_a(at.first_row, k);
 #ifdef NT
-    load_w(at.first_col, k, n_cols);
+    load_tile_w(at.first_col, k, n_cols);
 #else
-    load_w(k, at.first_col, n_inner);
+    load_tile_w(k, at.first_col, n_inner);
 #endif
 }

@@ -4,8 +4,8 @@
 // W is a range of whole rows of the weight, bound from its first element on; A and C are bound
 // whole, and the range's place in them is in the offsets. With `has_residual`, R is added, which lies
 // like C and may be C itself.
-// A factor, where there is one, multiplies what is as long as W has rows: in NT the result, at [r, c];
-// in NN A, at [r, i]. f_rows neighbouring rows share a row of it.
+// Up to two factors: one multiplies A, at [r, i], one the sums, at [r, c], before bias and R. So a gate's
+// derivative or a norm's scale costs no pass of its own. f*_rows neighbouring rows share a row of one.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef MATMUL_GLSL
 #define MATMUL_GLSL
@@ -19,14 +19,20 @@ layout(push_constant) uniform Push
     uint c_stride, c_0; // C[r, c] = c[(row0 + r) * c_stride + c_0 + c]
     uint has_bias, has_residual;
     uint n_parts, part_size; // ranges of the inner index whose sums go to scratch
-    uint f_rows, f_stride, f_0;
+    uint fa_rows, fa_stride, fa_0; // factor of A,
+    uint fc_rows, fc_stride, fc_0; // and of C
     uint k_packed, n_packed; // matmul_pack: inner index and rows, rounded up
 };
 
-// Place of the factor of row r; i counts the weight's rows from its first.
-uint factor_at(uint r, uint i)
+// Places of the factors of A[r, i], and of C[r, c].
+uint factor_a_at(uint r, uint i)
 {
-    return (row0 + r) / f_rows * f_stride + f_0 + i;
+    return (row0 + r) / fa_rows * fa_stride + fa_0 + a_0 + i;
+}
+
+uint factor_c_at(uint r, uint col)
+{
+    return (row0 + r) / fc_rows * fc_stride + fc_0 + c_0 + col;
 }
 
 #endif

@@ -1,4 +1,4 @@
-// matmul_put.glsl: how all matmul kernels finish a sum. Who includes it has BIAS_DTYPE and HAS_FACTOR.
+// matmul_put.glsl: how all matmul kernels finish a sum. Who includes it has BIAS_DTYPE and FACTOR_C.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef MATMUL_PUT_GLSL
 #define MATMUL_PUT_GLSL
@@ -8,14 +8,8 @@
 
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
 layout(set = 0, binding = 3) writeonly buffer C { float c[]; };
-layout(set = 0, binding = 4) readonly buffer Factor { float factor[]; };
+layout(set = 0, binding = 4) readonly buffer FactorC { float factor_c[]; };
 layout(set = 0, binding = 5) readonly buffer Residual { float residual[]; };
-
-// The factor of a sum's place, which NT has, or of A[row, i], which NN has.
-float factor_of(uint row, uint i)
-{
-    return HAS_FACTOR != 0 ? factor[factor_at(row, i)] : 1.0;
-}
 
 // Row and column of this product, as in matmul.glsl.
 void put_sum(uint row, uint col, float v)
@@ -23,11 +17,10 @@ void put_sum(uint row, uint col, float v)
     if (row >= n_rows || col >= n_cols)
         return;
     uint at = (row0 + row) * c_stride + c_0 + col;
-#ifdef NT
-    v *= factor_of(row, c_0 + col);
+    if (FACTOR_C != 0)
+        v *= factor_c[factor_c_at(row, col)];
     if (has_bias != 0)
         v += WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col);
-#endif
     c[at] = has_residual != 0 ? v + residual[at] : v;
 }
 

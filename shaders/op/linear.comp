@@ -11,37 +11,30 @@
 
 layout(local_size_x = LOCAL) in;
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
-layout(constant_id = 2) const uint HAS_FACTOR = 0;
-layout(constant_id = 3) const uint BM = 64;
-layout(constant_id = 4) const uint BN = 64;
-layout(constant_id = 5) const uint BK = 16;
-layout(constant_id = 6) const uint TM = 4;
-layout(constant_id = 7) const uint TN = 4;
+layout(constant_id = 2) const uint FACTOR_A = 0;
+layout(constant_id = 3) const uint FACTOR_C = 0;
+layout(constant_id = 4) const uint BM = 64;
+layout(constant_id = 5) const uint BN = 64;
+layout(constant_id = 6) const uint BK = 16;
+layout(constant_id = 7) const uint TM = 4;
+layout(constant_id = 8) const uint TN = 4;
+#define FACTOR_A_BINDING 6
+#include "matmul_a.glsl"
 #include "matmul_put.glsl"
 
-layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 
 // One cell of padding per row keeps the transposing stores off one bank.
 shared float tile_a[BK * (BM + 1)];
 shared float tile_w[BK * (BN + 1)];
 
-void load_a(uint first_row, uint first_k)
+void load_tile_a(uint first_row, uint first_k)
 {
-    for (uint e = gl_LocalInvocationID.x; e < BM * BK; e += LOCAL) {
-        uint k = first_k + e % BK, r = first_row + e / BK;
-        float v = 0;
-        if (k < n_inner && r < n_rows)
-            v = a[(row0 + r) * a_stride + a_0 + k];
-#ifdef NN
-        if (HAS_FACTOR != 0 && k < n_inner && r < n_rows)
-            v *= factor_of(r, a_0 + k);
-#endif
-        tile_a[e % BK * (BM + 1) + e / BK] = v;
-    }
+    for (uint e = gl_LocalInvocationID.x; e < BM * BK; e += LOCAL)
+        tile_a[e % BK * (BM + 1) + e / BK] = load_a(first_row + e / BK, first_k + e % BK);
 }
 
-void load_w(uint first_col, uint first_k)
+void load_tile_w(uint first_col, uint first_k)
 {
     for (uint e = gl_LocalInvocationID.x; e < BN * BK; e += LOCAL) {
 #ifdef NT
@@ -78,8 +71,8 @@ void main()
         acc[i] = 0;
     uint end_k = min((part + 1) * part_size, n_inner);
     for (uint first_k = part * part_size; first_k < end_k; first_k += BK) {
-        load_a(first_row, first_k);
-        load_w(first_col, first_k);
+        load_tile_a(first_row, first_k);
+        load_tile_w(first_col, first_k);
         barrier();
         for (uint k = 0; k < BK; k++) {
             float va[TM];

@@ -19,7 +19,7 @@ layout(constant_id = 2) const uint ALIGNED = 0; // rows of A, W, C and the inner
 layout(constant_id = 3) const uint LANES = 8;   // 8 or 4: the local size, at most a subgroup
 layout(constant_id = 4) const uint GROUPS = 4;
 layout(constant_id = 5) const uint HAS_RESIDUAL = 0; // costs compile time
-layout(constant_id = 6) const uint HAS_FACTOR = 0;
+layout(constant_id = 6) const uint FACTOR_C = 0; // A's is not on offer: see matmul_scale.comp
 
 const uint COLS = 8; // of W in a lane
 const uint STEP = ALIGNED != 0 ? 8 : 4; // of the inner index
@@ -32,8 +32,8 @@ layout(set = 0, binding = 1) readonly buffer W4 { uvec4 w4[]; };
 layout(set = 0, binding = 2) readonly buffer Bias { uint bias[]; };
 layout(set = 0, binding = 3) writeonly buffer C { float c[]; };
 layout(set = 0, binding = 3) writeonly buffer C4 { vec4 c4[]; };
-layout(set = 0, binding = 4) readonly buffer Factor { float factor[]; };
-layout(set = 0, binding = 4) readonly buffer Factor4 { vec4 factor4[]; };
+layout(set = 0, binding = 4) readonly buffer FactorC { float factor_c[]; };
+layout(set = 0, binding = 4) readonly buffer FactorC4 { vec4 factor_c4[]; };
 layout(set = 0, binding = 5) readonly buffer Residual { float residual[]; };
 layout(set = 0, binding = 5) readonly buffer Residual4 { vec4 residual4[]; };
 
@@ -42,8 +42,7 @@ layout(set = 0, binding = 5) readonly buffer Residual4 { vec4 residual4[]; };
 float acc[GROUPS][8][COLS];
 float wv[STEP][COLS]; // the lane's columns
 float av[STEP];       // the lane's row of a group
-uint a_at[GROUPS];    // where these rows begin in A,
-uint f_at[GROUPS];    // and their factors
+uint a_at[GROUPS];    // where these rows begin in A
 uint last;            // n_inner - 1
 uint touched = 0;     // by touch()
 
@@ -64,10 +63,6 @@ void start_a(uint first_row)
     for (uint g = 0; g < GROUPS; g++) {
         uint row = min(first_row + g * LANES + gl_LocalInvocationID.x, n_rows - 1);
         a_at[g] = (row0 + row) * a_stride + a_0;
-#ifdef NN
-        if (HAS_FACTOR != 0)
-            f_at[g] = factor_at(row, a_0);
-#endif
     }
 }
 
@@ -83,13 +78,6 @@ void load_a(uint g, uint k)
                 av[j + i] = v[i];
         }
     }
-#ifdef NN
-    for (uint j = 0; HAS_FACTOR != 0 && j < STEP; j += 4) {
-        vec4 v = ALIGNED != 0 ? factor4[(f_at[g] + k + j) / 4] : vec4(0);
-        for (uint i = 0; i < 4; i++)
-            av[j + i] *= ALIGNED != 0 ? v[i] : factor[f_at[g] + min(k + j + i, last)];
-    }
-#endif
 }
 
 // Elements at..at+7 of W, at a multiple of 8.
@@ -190,21 +178,20 @@ float load_bias(uint col)
 }
 
 // Four neighbouring columns of a row.
-void store_four(uint row, uint col, vec4 sum)
+void store_four(uint row, uint col, vec4 sum, vec4 bias_of)
 {
     uint at = (row0 + row) * c_stride + c_0 + col;
     if (row >= n_rows || col >= n_cols)
         return;
-#ifdef NT
-    if (HAS_FACTOR != 0) {
-        uint from = factor_at(row, c_0 + col);
+    if (FACTOR_C != 0) {
+        uint from = factor_c_at(row, col);
         if (ALIGNED != 0)
-            sum *= factor4[from / 4];
+            sum *= factor_c4[from / 4];
         for (uint i = 0; ALIGNED == 0 && i < 4; i++)
             if (col + i < n_cols)
-                sum[i] *= factor[from + i];
+                sum[i] *= factor_c[from + i];
     }
-#endif
+    sum += bias_of;
     if (ALIGNED != 0) {
         c4[at / 4] = HAS_RESIDUAL != 0 ? sum + residual4[at / 4] : sum;
     } else {
@@ -250,6 +237,7 @@ void main()
             if (l < LANES)
                 for (uint j = 0; j < COLS; j += 4)
                     store_four(first_row + g * LANES + l, tile_col(first_col, j),
-                               bv[j / 4] + vec4(acc[g][l][j], acc[g][l][j + 1], acc[g][l][j + 2],
-                                                acc[g][l][j + 3]));
+                               vec4(acc[g][l][j], acc[g][l][j + 1], acc[g][l][j + 2],
+                                    acc[g][l][j + 3]),
+                               bv[j / 4]);
 }

@@ -12,24 +12,15 @@
 #include "item.glsl"
 
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
-layout(constant_id = 2) const uint HAS_FACTOR = 0;
+layout(constant_id = 2) const uint FACTOR_A = 0;
+layout(constant_id = 3) const uint FACTOR_C = 0;
+#define FACTOR_A_BINDING 6
+#include "matmul_a.glsl"
 #include "matmul_put.glsl"
 
 layout(local_size_x = LOCAL) in;
 
-layout(set = 0, binding = 0) readonly buffer A { float a[]; };
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
-
-float load_a(uint row, uint k)
-{
-    if (row >= n_rows || k >= n_inner)
-        return 0;
-    float v = a[(row0 + row) * a_stride + a_0 + k];
-#ifdef NN
-    v *= factor_of(row, a_0 + k);
-#endif
-    return v;
-}
 
 #ifdef NT
 shared float cell[ROWS * OUTS][LOCAL + 1]; // padded: what one invocation adds lies in many banks

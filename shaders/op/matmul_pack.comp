@@ -16,7 +16,7 @@ layout(constant_id = 1) const uint LOCAL = 64;
 #include "weight.glsl"
 
 layout(constant_id = 2) const uint W_SCALED = 0;
-layout(constant_id = 3) const uint HAS_FACTOR = 0;
+layout(constant_id = 3) const uint FACTOR_A = 0;
 
 layout(local_size_x = 64, local_size_x_id = 1) in;
 
@@ -47,20 +47,16 @@ void main()
 #endif
 
 #ifdef PACK
-layout(set = 0, binding = 0) readonly buffer A { float a[]; };
+#define FACTOR_A_BINDING 2
+#include "matmul_a.glsl"
 layout(set = 0, binding = 1) readonly buffer Scale { float scale[]; };
-layout(set = 0, binding = 2) readonly buffer Factor { float factor[]; };
 layout(set = 0, binding = 3) writeonly buffer Packed { uint halves[]; };
 layout(set = 0, binding = 4) writeonly buffer Undo { float undo[]; };
 
 float load(uint row, uint i)
 {
-    if (row >= n_rows || i >= n_inner)
-        return 0;
-    float v = a[(row0 + row) * a_stride + a_0 + i];
-    if (HAS_FACTOR != 0)
-        v *= factor[factor_at(row, a_0 + i)];
-    return W_SCALED != 0 ? v / scale[i] : v;
+    float v = load_a(row, i);
+    return W_SCALED != 0 && i < n_inner ? v / scale[i] : v;
 }
 
 void main()

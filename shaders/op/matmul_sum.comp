@@ -1,13 +1,12 @@
 #version 450
-// matmul_sum.comp: C = the sums of n_parts ranges of a product's inner index, in order (+ R).
-// variants: NT NN
+// matmul_sum.comp: C = the sums of n_parts ranges of a product's inner index, in order with factor, bias and R.
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
 #define LOCAL 256
 #include "item.glsl"
 
 layout(constant_id = 1) const uint BIAS_DTYPE = 0;
-layout(constant_id = 2) const uint HAS_FACTOR = 0;
+layout(constant_id = 2) const uint FACTOR_C = 0;
 #include "matmul_put.glsl"
 
 layout(local_size_x = LOCAL) in;

@@ -87,6 +87,19 @@ static float *read_vectors(op_device *v, const va_tensor *t) {
     return data;
 }
 
+// Numbers of a value's shape; NULL: absent.
+static va_tensor device_factor(op_device *v, const va_tensor *shape, const double *numbers) {
+    if (!numbers)
+        return (va_tensor){0};
+    const int64_t n = va_tensor_elems(shape);
+    float *data = op_data_alloc(n, sizeof *data);
+    for (int64_t e = 0; e < n; e++)
+        data[e] = (float)numbers[e];
+    const va_tensor t = device_tensor(v, shape, data);
+    free(data);
+    return t;
+}
+
 static void set_scratch(op_device *v, const va_op *op, va_pass pass) {
     int64_t bytes = op->scratch_bytes ? op->scratch_bytes(&v->call, pass) : 0;
     v->call.scratch = bytes > 0 ? device_buffer(v, bytes) : (va_slice){0};
@@ -104,6 +117,8 @@ static void open_device(op_device *v, va_gpu *gpu, const op_data *d) {
         v->aux = v->call.aux = device_tensor(v, &d->aux, NULL);
     set_scratch(v, d->op, VA_FORWARD);
     assert_ok(v->ctx, d->op->forward(&v->call));
+    v->call.in_factor = device_factor(v, &d->c->x[0], d->in_factor);
+    v->call.out_factor = device_factor(v, &d->y, d->out_factor);
 }
 
 static void close_device(op_device *v) {
@@ -160,33 +175,11 @@ static float *check_jvp(op_device *v, const op_data *d, va_mode mode) {
     set_scratch(v, d->op, VA_JVP);
     assert_ok(v->ctx, d->op->jvp(&v->call));
     float *got = read_vectors(v, &v->call.dy);
-    double *expected = op_data_alloc(d->n_y * d->k, sizeof *expected);
-    for (int64_t j = 0; j < d->k; j++) {
-        op_ref_call r = op_data_ref(d, mode);
-        for (int i = 0; i < d->op->n_in; i++)
-            r.dx[i] = op_data_has_tangent(d, i) ? d->dx[i] + j * d->n[i] : NULL;
-        r.out = expected + j * d->n_y;
-        op_data_refs[d->c->op]->jvp(&r);
-    }
+    double *expected = op_data_expect_jvp(d, mode);
     assert_error_below(d, got, expected, d->n_y * d->k,
                        mode == VA_EXACT ? "jvp, exact" : "jvp, detached");
     free(expected);
     return got;
-}
-
-static void expect_vjp(const op_data *d, va_mode mode, bool add, double **expected) {
-    for (int i = 0; i < d->op->n_in; i++) {
-        expected[i] = op_data_alloc(d->n[i] * d->k, sizeof(double));
-        if (add && (d->c->accumulate >> i & 1))
-            memcpy(expected[i], d->gx0[i], (size_t)(d->n[i] * d->k) * sizeof(double));
-    }
-    for (int64_t j = 0; j < d->k; j++) {
-        op_ref_call r = op_data_ref(d, mode);
-        r.dy = d->dy + j * d->n_y;
-        for (int i = 0; i < d->op->n_in; i++)
-            r.gx[i] = op_data_has_tangent(d, i) ? expected[i] + j * d->n[i] : NULL;
-        op_data_refs[d->c->op]->vjp(&r);
-    }
 }
 
 // The same for vjp; got[i] is [k][n_i], or NULL.
@@ -203,7 +196,7 @@ static void check_vjp(op_device *v, const op_data *d, va_mode mode, bool add, fl
     set_scratch(v, d->op, VA_VJP);
     assert_ok(v->ctx, d->op->vjp(&v->call));
     double *expected[VA_OP_MAX_IN];
-    expect_vjp(d, mode, add, expected);
+    op_data_expect_vjp(d, mode, add, expected);
     for (int i = 0; i < d->op->n_in; i++) {
         got[i] = op_data_has_tangent(d, i) ? read_vectors(v, &v->call.dx[i]) : NULL;
         if (got[i])

@@ -14,6 +14,7 @@ typedef struct op_case {
     double sigma[VA_OP_MAX_IN]; // standard deviation of the input's values; 0 = 1
     uint32_t no_tangent;        // inputs whose tangent is zero and whose cotangent is not wanted
     uint32_t accumulate;        // inputs whose cotangent is added to what is there
+    uint32_t factors;           // VA_FACTOR_IN, VA_FACTOR_OUT: those that the derivatives get
     double tolerance;           // of errors relative to the largest value; 0 = OP_TOLERANCE
     double floor;               // the largest value counts as at least this
     uint64_t seed;

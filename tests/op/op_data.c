@@ -94,6 +94,10 @@ op_data *op_data_make(const op_case *c) {
         d->dx[i] = random_f32(&rng, d->n[i] * d->k, 1);
         d->gx0[i] = random_f32(&rng, d->n[i] * d->k, 1);
     }
+    if (c->factors & VA_FACTOR_IN)
+        d->in_factor = random_f32(&rng, d->n[0], 1);
+    if (c->factors & VA_FACTOR_OUT)
+        d->out_factor = random_f32(&rng, d->n_y, 1);
     return d;
 }
 
@@ -105,6 +109,8 @@ void op_data_free(op_data *d) {
         free(d->gx0[i]);
     }
     free(d->dy);
+    free(d->in_factor);
+    free(d->out_factor);
     free(d);
 }
 
@@ -119,4 +125,47 @@ op_ref_call op_data_ref(const op_data *d, va_mode mode) {
 
 bool op_data_has_tangent(const op_data *d, int i) {
     return d->n[i] > 0 && ((d->op->diff_in & ~d->c->no_tangent) >> i & 1);
+}
+
+// v times factor, which may be absent; to be freed.
+static double *scaled(const double *v, const double *factor, int64_t n) {
+    double *out = op_data_alloc(n, sizeof *out);
+    for (int64_t e = 0; e < n; e++)
+        out[e] = factor ? v[e] * factor[e] : v[e];
+    return out;
+}
+
+double *op_data_expect_jvp(const op_data *d, va_mode mode) {
+    double *expected = op_data_alloc(d->n_y * d->k, sizeof *expected);
+    for (int64_t j = 0; j < d->k; j++) {
+        op_ref_call r = op_data_ref(d, mode);
+        double *dx = scaled(d->dx[0] + j * d->n[0], d->in_factor, d->n[0]);
+        for (int i = 0; i < d->op->n_in; i++)
+            r.dx[i] = !op_data_has_tangent(d, i) ? NULL : i == 0 ? dx : d->dx[i] + j * d->n[i];
+        r.out = expected + j * d->n_y;
+        op_data_refs[d->c->op]->jvp(&r);
+        for (int64_t e = 0; d->out_factor && e < d->n_y; e++)
+            r.out[e] *= d->out_factor[e];
+        free(dx);
+    }
+    return expected;
+}
+
+void op_data_expect_vjp(const op_data *d, va_mode mode, bool add, double *expected[VA_OP_MAX_IN]) {
+    for (int i = 0; i < d->op->n_in; i++)
+        expected[i] = op_data_alloc(d->n[i] * d->k, sizeof(double));
+    for (int64_t j = 0; j < d->k; j++) {
+        op_ref_call r = op_data_ref(d, mode);
+        double *dy = scaled(d->dy + j * d->n_y, d->out_factor, d->n_y);
+        r.dy = dy;
+        for (int i = 0; i < d->op->n_in; i++)
+            r.gx[i] = op_data_has_tangent(d, i) ? expected[i] + j * d->n[i] : NULL;
+        op_data_refs[d->c->op]->vjp(&r);
+        for (int64_t e = 0; d->in_factor && e < d->n[0]; e++)
+            expected[0][j * d->n[0] + e] *= d->in_factor[e];
+        free(dy);
+    }
+    for (int i = 0; i < d->op->n_in; i++)
+        for (int64_t e = 0; add && (d->c->accumulate >> i & 1) && e < d->n[i] * d->k; e++)
+            expected[i][e] += d->gx0[i][e];
 }

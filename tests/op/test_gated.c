@@ -50,6 +50,20 @@ static void test_shapes(void **state) {
     }
 }
 
+// A factor of what comes in; there is no W_eff then.
+static void test_factor(void **state) {
+    for (int64_t i = 0; i < 3; i++) {
+        op_case c = {.op = VA_OP_GATED,
+                     .x = {OP_F32_2(3, 36), WEIGHT(VA_BF16, 131, 36), WEIGHT(VA_F32, 131, 36)},
+                     .k = i == 0 ? 1 : 17,
+                     .sigma = {1, 0.2, 0.2},
+                     .accumulate = i == 2,
+                     .factors = VA_FACTOR_IN,
+                     .tolerance = 5e-6};
+        op_check_device(*state, &c);
+    }
+}
+
 static void test_absent(void **state) {
     op_case c = {.op = VA_OP_GATED,
                  .x = {OP_F32_2(5, 24), WEIGHT(VA_F32, 7, 24), WEIGHT(VA_F32, 7, 24)},
@@ -203,9 +217,8 @@ static int teardown_scalar(void **state) {
 
 int main(void) {
     const struct CMUnitTest own[] = {
-        cmocka_unit_test(test_scratch),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_scratch),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_factor),        cmocka_unit_test(test_absent),
         cmocka_unit_test(test_forward_alone),
     };
     const struct CMUnitTest narrow[] = {
@@ -219,9 +232,8 @@ int main(void) {
         cmocka_unit_test(test_shapes),
     };
     const struct CMUnitTest wide[] = {
-        cmocka_unit_test(test_formulas_and_nan),
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_formulas_and_nan), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_factor),           cmocka_unit_test(test_absent),
         cmocka_unit_test(test_ranges),
     };
     return cmocka_run_group_tests_name("gated", own, op_test_setup, op_test_teardown) +

@@ -91,6 +91,34 @@ static void test_residual(void **state) {
     }
 }
 
+// Factors of what comes in and of what goes out, for each of the kernels and their parts.
+static void test_factors(void **state) {
+    static const va_dtype dtypes[] = {VA_F32, VA_BF16, VA_Q8_0};
+    static const struct {
+        int64_t M, k, n_in, n_out;
+    } sizes[] = {{1, 1, 32, 5}, {5, 17, 64, 64}, {9, 3, 160, 257}, {2, 40, 1056, 72}};
+    for (int64_t t = 0; t < VA_COUNT(dtypes); t++)
+        for (int64_t i = 0; i < VA_COUNT(sizes); i++)
+            for (uint32_t f = VA_FACTOR_IN; f <= (VA_FACTOR_IN | VA_FACTOR_OUT); f++) {
+                op_case c = {.op = VA_OP_LINEAR,
+                             .x = {OP_F32_2(sizes[i].M, sizes[i].n_in),
+                                   WEIGHT(dtypes[t], sizes[i].n_out, sizes[i].n_in)},
+                             .k = sizes[i].k,
+                             .accumulate = f == VA_FACTOR_IN,
+                             .factors = f,
+                             .tolerance = 5e-6, // sums of 1056 terms
+                             .seed = (uint64_t)(i * 3 + t)};
+                if (f == VA_FACTOR_IN) // a residual goes without
+                    c.x[3] = (va_tensor)OP_F32_2(sizes[i].M, sizes[i].n_out);
+                op_check_device(*state, &c);
+            }
+    op_case odd = {.op = VA_OP_LINEAR,
+                   .x = {OP_F32_2(7, 131), WEIGHT(VA_F16, 37, 131)},
+                   .k = 11,
+                   .factors = VA_FACTOR_IN | VA_FACTOR_OUT};
+    op_check_device(*state, &odd);
+}
+
 // Many rows and columns: the kernels' large tiles, and cuts along the rows.
 static void test_large(void **state) {
     op_case c = {.op = VA_OP_LINEAR,
@@ -194,6 +222,12 @@ static void test_refusals(void **state) {
     x[1].dtype = VA_F32;
     va_op_call call = {.gpu = *state, .attr = &attr, .x = {x[0], x[1]}};
     assert_error(ctx, VA_ERR_SHAPE, "linear: input 0 is needed and absent", op->forward(&call));
+    const va_op_attr add_attr = {0};
+    va_op_call add = {
+        .gpu = *state, .attr = &add_attr, .x = {x[0], x[0]}, .k = 1, .dy = x[0], .in_factor = x[0]};
+    add.dy.mem = (va_slice){.buffer = (void *)&add, .size_bytes = 60}; // looked at, never used
+    assert_error(ctx, VA_ERR_SHAPE, "add: takes no factor of its input",
+                 va_op_get(VA_OP_ADD)->jvp(&add));
 }
 
 // The kernels of GPUs (runtime/op/op_matmul.c), wherever this runs.
@@ -213,6 +247,7 @@ int main(void) {
         cmocka_unit_test(test_formulas_and_nan),
         cmocka_unit_test(test_heads_and_bias),
         cmocka_unit_test(test_residual),
+        cmocka_unit_test(test_factors),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_tile_edges),
         cmocka_unit_test(test_cancellation),
@@ -221,13 +256,10 @@ int main(void) {
         cmocka_unit_test(test_refusals),
     };
     const struct CMUnitTest scalar[] = {
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_formulas_and_nan),
-        cmocka_unit_test(test_large),
-        cmocka_unit_test(test_heads_and_bias),
-        cmocka_unit_test(test_residual),
-        cmocka_unit_test(test_tile_edges),
-        cmocka_unit_test(test_packed_weight_of_many_bindings),
+        cmocka_unit_test(test_shapes),     cmocka_unit_test(test_formulas_and_nan),
+        cmocka_unit_test(test_large),      cmocka_unit_test(test_heads_and_bias),
+        cmocka_unit_test(test_residual),   cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_tile_edges), cmocka_unit_test(test_packed_weight_of_many_bindings),
     };
     return cmocka_run_group_tests_name("linear", tests, op_test_setup, op_test_teardown) +
            cmocka_run_group_tests_name("linear, scalar", scalar, setup_scalar, teardown_scalar);

@@ -19,14 +19,15 @@ typedef struct shader_variant {
 } shader_variant;
 
 static const shader_variant shader_variants[] = {
-    // matmul_scalar.c: weight, bias, factor, rows, columns, inner, a thread's rows and columns
-    {"op/linear.*", "f32-32x128", 8, {VA_F32, VA_F32, 0, 32, 128, 16, 4, 4}},
-    {"op/linear.*", "f32-128x128", 8, {VA_F32, VA_F32, 0, 128, 128, 16, 8, 8}},
-    {"op/linear.*", "bf16-32x128", 8, {VA_BF16, VA_F32, 0, 32, 128, 16, 4, 4}},
-    {"op/linear.*", "bf16-64x64", 8, {VA_BF16, VA_F32, 0, 64, 64, 16, 4, 4}},
-    {"op/linear.*", "bf16-128x128", 8, {VA_BF16, VA_F32, 0, 128, 128, 16, 8, 8}},
-    {"op/linear_few.N[NT]", "f32", 3, {VA_F32, VA_F32, 0}},
-    {"op/linear_few.N[NT]", "bf16", 3, {VA_BF16, VA_F32, 0}},
+    // matmul_scalar.c: weight, bias, factors of A and C, rows, columns, inner, a thread's rows and
+    // columns
+    {"op/linear.*", "f32-32x128", 9, {VA_F32, VA_F32, 0, 0, 32, 128, 16, 4, 4}},
+    {"op/linear.*", "f32-128x128", 9, {VA_F32, VA_F32, 0, 0, 128, 128, 16, 8, 8}},
+    {"op/linear.*", "bf16-32x128", 9, {VA_BF16, VA_F32, 0, 0, 32, 128, 16, 4, 4}},
+    {"op/linear.*", "bf16-64x64", 9, {VA_BF16, VA_F32, 0, 0, 64, 64, 16, 4, 4}},
+    {"op/linear.*", "bf16-128x128", 9, {VA_BF16, VA_F32, 0, 0, 128, 128, 16, 8, 8}},
+    {"op/linear_few.N[NT]", "f32", 4, {VA_F32, VA_F32, 0, 0}},
+    {"op/linear_few.N[NT]", "bf16", 4, {VA_BF16, VA_F32, 0, 0}},
     // weight, bias, aligned, lanes, groups, residual, factor; drivers on the processor alone
     {"op/linear_cpu.*", "bf16", 7, {VA_BF16, VA_F32, 1, 8, 4, 1, 0}},
     // op_dequant.c: type, runs of an item
@@ -45,8 +46,8 @@ static const shader_variant shader_variants[] = {
     {"op/glu.*", "gelu_tanh", 1, {VA_ACT_GELU_TANH}},
     {"op/glu.*", "gelu", 1, {VA_ACT_GELU}},
     {"op/glu.*", "silu", 1, {VA_ACT_SILU}},
-    // weight, local size (op_row_local), bias
-    {"op/rmsnorm.*", "bf16", 2, {VA_BF16, 64}},
+    // weight, local size (op_row_local), by fours; bias
+    {"op/rmsnorm.*", "bf16", 3, {VA_BF16, 64, 1}},
     {"op/layernorm.*", "f32", 3, {VA_F32, 64, VA_F32}},
     {"op/attention.*S*", "64", 1, {64}},
     // mlp_device.c: local size, units, rows, lanes; the forms with LANES on the processor alone
