@@ -49,8 +49,9 @@ static va_status reserve_pool(va_graph *g, const sweep_plan *p) {
     return st;
 }
 
-// The tangent or cotangent of node n, in the caller's block or in its slot.
-static va_status derivative_at(const sweep *s, va_node n, va_tensor *t) {
+// The tangent or cotangent that stands for node n's, in the caller's block or in its slot.
+static va_status derivative_at(const sweep *s, va_node of, va_tensor *t) {
+    const va_node n = s->p->held[of];
     va_status st = va_graph_sweep_tensor(s->g, s->p, n, t);
     if (st != VA_OK)
         return st;
@@ -66,7 +67,7 @@ static va_status derivative_at(const sweep *s, va_node n, va_tensor *t) {
 
 // The part of it that the call of node n reads or writes, for input i.
 static va_status input_derivative(const sweep *s, va_node n, int i, va_tensor *t) {
-    const va_node in = s->g->nodes[n].in[i];
+    const va_node in = s->p->held[s->g->nodes[n].in[i]];
     const va_row_range held = s->p->rows[in], read = va_graph_read_rows(s->g, s->p, n, i);
     const va_status st = derivative_at(s, in, t);
     if (st != VA_OK || va_graph_same_rows(held, read))
@@ -102,11 +103,6 @@ static va_status check_scratch(const sweep *s, const node *nd, const va_op_call 
                    (long long)need, (long long)c->scratch.size_bytes);
 }
 
-static bool is_active(const sweep *s, const node *nd, int i) {
-    return va_graph_diff_in(nd, s->p->mode) >> i & 1 && nd->in[i] != VA_NODE_NONE &&
-           s->p->active[nd->in[i]];
-}
-
 static va_status jvp_node(const sweep *s, va_node n) {
     va_status st = VA_OK;
     const node *nd = &s->g->nodes[n];
@@ -114,7 +110,7 @@ static va_status jvp_node(const sweep *s, va_node n) {
     va_op_attr attr;
     VA_TRY(derivative_call(s, n, &c, &attr));
     for (int i = 0; i < VA_OP_MAX_IN; i++)
-        if (is_active(s, nd, i))
+        if (va_graph_is_input(s->g, s->p, n, i))
             VA_TRY(input_derivative(s, n, i, &c.dx[i]));
     VA_TRY(check_scratch(s, nd, &c));
     va_graph_time(nd, &c, VA_JVP);
@@ -125,7 +121,7 @@ done:
 
 // A first contribution to some of the rows only: the others begin at zero.
 static va_status fill_others(const sweep *s, va_node n, int i) {
-    const va_node in = s->g->nodes[n].in[i];
+    const va_node in = s->p->held[s->g->nodes[n].in[i]];
     va_tensor whole;
     if (s->filled[in] || va_graph_same_rows(s->p->rows[in], va_graph_read_rows(s->g, s->p, n, i)))
         return VA_OK;
@@ -134,15 +130,18 @@ static va_status fill_others(const sweep *s, va_node n, int i) {
     return st == VA_OK ? va_gpu_fill(s->g->gpu, whole.mem, 0) : st;
 }
 
-// Inputs that are one and the same node must not be written by one call: each call takes the first
-// of every node that is left.
+// Inputs whose cotangent is one and the same must not be written by one call: each call takes the
+// first of every node that is left.
 static va_status vjp_node(const sweep *s, va_node n) {
     va_status st = VA_OK;
     const node *nd = &s->g->nodes[n];
     bool left[VA_OP_MAX_IN];
+    va_node held[VA_OP_MAX_IN];
     int n_left = 0;
-    for (int i = 0; i < VA_OP_MAX_IN; i++)
-        n_left += left[i] = is_active(s, nd, i);
+    for (int i = 0; i < VA_OP_MAX_IN; i++) {
+        held[i] = nd->in[i] == VA_NODE_NONE ? VA_NODE_NONE : s->p->held[nd->in[i]];
+        n_left += left[i] = va_graph_is_input(s->g, s->p, n, i);
+    }
     while (n_left > 0) {
         va_op_call c;
         va_op_attr attr;
@@ -150,12 +149,12 @@ static va_status vjp_node(const sweep *s, va_node n) {
         for (int i = 0; i < VA_OP_MAX_IN; i++) {
             bool taken = false;
             for (int j = 0; j < i; j++)
-                taken = taken || (c.dx[j].n_dim > 0 && nd->in[j] == nd->in[i]);
+                taken = taken || (c.dx[j].n_dim > 0 && held[j] == held[i]);
             if (!left[i] || taken)
                 continue;
             VA_TRY(fill_others(s, n, i));
             VA_TRY(input_derivative(s, n, i, &c.dx[i]));
-            c.accumulate[i] = s->filled[nd->in[i]];
+            c.accumulate[i] = s->filled[held[i]];
             left[i] = false;
             n_left--;
         }
@@ -164,7 +163,7 @@ static va_status vjp_node(const sweep *s, va_node n) {
         VA_TRY(nd->op->vjp(&c));
         for (int i = 0; i < VA_OP_MAX_IN; i++)
             if (c.dx[i].n_dim > 0)
-                s->filled[nd->in[i]] = 1;
+                s->filled[held[i]] = 1;
     }
 done:
     return st;

@@ -5,7 +5,6 @@
 // may go: it has one reader, and is neither kept nor an end of a wanted derivative. And no op may
 // stand between the two, for the linear's input lives until the add then: so memory never grows,
 // as what lives at the new node lived at the old linear already.
-// VA_FUSE=0 in the environment leaves graphs as they were written.
 // SPDX-License-Identifier: Apache-2.0
 #include "graph_priv.h"
 
@@ -55,11 +54,15 @@ static void fuse(va_graph *g, va_node at, int i) {
     product->fused_into = at;
 }
 
+bool va_graph_may_fuse(void) {
+    const char *wish = getenv("VA_FUSE");
+    return !wish || strcmp(wish, "0") != 0;
+}
+
 va_status va_graph_fuse(va_graph *g) {
     va_status st = VA_OK;
-    const char *wish = getenv("VA_FUSE");
     int32_t *readers = NULL;
-    if (wish && strcmp(wish, "0") == 0)
+    if (!va_graph_may_fuse())
         goto done;
     VA_TRY_ALLOC(g->ctx, readers, calloc((size_t)g->n_nodes + 1, sizeof *readers));
     count_readers(g, readers);

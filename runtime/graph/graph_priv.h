@@ -73,12 +73,15 @@ typedef struct sweep_plan {
     va_node to;
     va_node *from;
     int64_t n_from;
-    va_row_range from_rows;       // of every from node, as asked for; never {0, 0}
-    va_row_range *rows;           // [n_nodes] that its tangent or cotangent holds
-    uint8_t *active;              // [n_nodes] carries a tangent or cotangent
-    uint8_t *exec;                // [n_nodes] the op's derivative is run
-    int32_t *slot, *scratch_slot; // [n_nodes]
-    int64_t *slot_bytes;          // [n_slots], descending
+    va_row_range from_rows; // of every from node, as asked for; never {0, 0}
+    va_row_range *rows;     // [n_nodes] that its tangent or cotangent holds
+    uint8_t *active;        // [n_nodes] carries a tangent or cotangent
+    uint8_t *exec;          // [n_nodes] the op's derivative is run
+    // See graph_absorb.c. All [n_nodes].
+    va_node *held;                   // the node whose tangent or cotangent stands for this one's
+    va_node *in_factor, *out_factor; // nodes whose aux the op multiplies by, or VA_NODE_NONE
+    int32_t *slot, *scratch_slot;    // [n_nodes]
+    int64_t *slot_bytes;             // [n_slots], descending
     int32_t n_slots;
     va_graph_cost cost;
     int64_t largest_bytes; // largest tensor or scratch, the ends included
@@ -144,6 +147,12 @@ void va_graph_plan_destroy(sweep_plan **plan);
 // Fills plan->rows; after active and exec.
 va_status va_graph_mark_rows(const va_graph *g, sweep_plan *p);
 bool va_graph_same_rows(va_row_range a, va_row_range b);
+// Input i of node n carries a derivative in this sweep.
+bool va_graph_is_input(const va_graph *g, const sweep_plan *p, int64_t n, int i);
+// Fills plan->held and the factors, and takes what is absorbed out of plan->exec; after mark_rows.
+void va_graph_absorb(const va_graph *g, sweep_plan *p);
+// VA_FUSE=0 in the environment leaves graphs and sweeps as they were written.
+bool va_graph_may_fuse(void);
 // Cuts the primal tensors of node n's derivative call to its rows. attr holds the call's
 // attributes.
 void va_graph_cut_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_call *c,

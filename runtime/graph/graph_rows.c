@@ -16,7 +16,7 @@ static int64_t rows_of(const va_graph *g, int64_t n) {
     return g->nodes[n].y.shape[0];
 }
 
-static bool is_input(const va_graph *g, const sweep_plan *p, int64_t n, int i) {
+bool va_graph_is_input(const va_graph *g, const sweep_plan *p, int64_t n, int i) {
     const node *nd = &g->nodes[n];
     return va_graph_diff_in(nd, p->mode) >> i & 1 && nd->in[i] != VA_NODE_NONE &&
            p->active[nd->in[i]];
@@ -56,7 +56,7 @@ static va_row_range wanted_rows(const node *nd, int i, va_row_range out) {
 static void mark_past(const va_graph *g, const sweep_plan *p, uint8_t *past) {
     for (int64_t n = 0; n < g->n_nodes; n++)
         for (int i = 0; p->exec[n] && i < VA_OP_MAX_IN; i++)
-            if (is_input(g, p, n, i))
+            if (va_graph_is_input(g, p, n, i))
                 past[n] |= past[g->nodes[n].in[i]] || g->nodes[n].op->row_flow == VA_ROWS_SELECT;
 }
 
@@ -66,7 +66,7 @@ static void mark_wanted(const va_graph *g, sweep_plan *p) {
     p->rows[p->to] = (va_row_range){0, rows_of(g, p->to)};
     for (int64_t n = p->to; n >= 0; n--)
         for (int i = 0; p->exec[n] && i < VA_OP_MAX_IN; i++)
-            if (is_input(g, p, n, i)) {
+            if (va_graph_is_input(g, p, n, i)) {
                 va_row_range *in = &p->rows[g->nodes[n].in[i]];
                 *in = hull(*in, wanted_rows(&g->nodes[n], i, p->rows[n]));
             }
@@ -153,6 +153,12 @@ static void cut_tensor(va_tensor *t, va_row_range rows) {
         t->mem = va_slice_at(t->mem, rows.first * row_bytes, rows.count * row_bytes);
 }
 
+static va_tensor factor_of(const va_graph *g, va_node n, va_row_range rows) {
+    va_tensor t = n == VA_NODE_NONE ? (va_tensor){0} : g->nodes[n].aux;
+    cut_tensor(&t, rows);
+    return t;
+}
+
 void va_graph_cut_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_call *c,
                        va_op_attr *attr) {
     const node *nd = &g->nodes[n];
@@ -166,6 +172,8 @@ void va_graph_cut_call(const va_graph *g, const sweep_plan *p, va_node n, va_op_
                 cut_tensor(&c->x[i], rows);
         cut_tensor(&c->y, rows);
         cut_tensor(&c->aux, rows);
+        c->in_factor = factor_of(g, p->in_factor[n], rows);
+        c->out_factor = factor_of(g, p->out_factor[n], rows);
         if (rows.count != nd->y.shape[0])
             attr->seq_len = rows.count;
         break;

@@ -66,50 +66,49 @@ static va_status sweep_call(const va_graph *g, const sweep_plan *p, va_node n, v
     c->mode = p->mode;
     c->k = p->k;
     VA_TRY(va_graph_sweep_tensor(g, p, n, &c->dy));
-    uint32_t diff = va_graph_diff_in(nd, p->mode);
     for (int i = 0; i < VA_OP_MAX_IN; i++)
-        if (diff >> i & 1 && nd->in[i] != VA_NODE_NONE && p->active[nd->in[i]])
+        if (va_graph_is_input(g, p, n, i))
             VA_TRY(va_graph_sweep_tensor(g, p, nd->in[i], &c->dx[i]));
 done:
     return st;
 }
 
-// Last differentiated consumer of every node; itself when there is none.
-static void last_uses(const va_graph *g, const sweep_plan *p, int32_t *last) {
+// First op that makes what stands for a node, and last differentiated consumer of it; the node
+// itself when there is none. A source's cotangent that is copied out waits for the end of the
+// reverse sweep, node 0.
+static void find_uses(const va_graph *g, const sweep_plan *p, int32_t *first, int32_t *last) {
     for (int64_t n = 0; n < g->n_nodes; n++)
-        last[n] = (int32_t)n;
+        first[n] = last[n] = (int32_t)n;
     for (int64_t n = 0; n < g->n_nodes; n++) {
+        first[p->held[n]] = VA_MIN(first[p->held[n]], (int32_t)n);
         uint32_t diff = p->exec[n] ? va_graph_diff_in(&g->nodes[n], p->mode) : 0;
         for (int i = 0; i < VA_OP_MAX_IN; i++)
             if (diff >> i & 1 && g->nodes[n].in[i] != VA_NODE_NONE)
-                last[g->nodes[n].in[i]] = (int32_t)n;
+                last[p->held[g->nodes[n].in[i]]] = (int32_t)n;
     }
-}
-
-// A source's cotangent that is copied out waits for the end of the reverse sweep, node 0.
-static int32_t first_use(const sweep_plan *p, va_node n) {
-    for (int64_t i = 0; i < p->n_from; i++)
-        if (p->from[i] == n && p->pass == VA_VJP)
-            return 0;
-    return n;
+    for (int64_t i = 0; i < p->n_from && p->pass == VA_VJP; i++)
+        first[p->from[i]] = 0;
 }
 
 // Checks, costs and memory intervals of node n; its interval(s) are appended.
-static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const int32_t *last,
-                           va_interval *iv, int32_t **where, int64_t *n_iv) {
+static va_status plan_node(const va_graph *g, sweep_plan *p, va_node n, const int32_t *first,
+                           const int32_t *last, va_interval *iv, int32_t **where, int64_t *n_iv) {
     va_status st = VA_OK;
     const node *nd = &g->nodes[n];
     va_tensor t;
     VA_TRY(va_graph_sweep_tensor(g, p, n, &t));
     int64_t bytes = va_tensor_bytes(&t);
     p->largest_bytes = VA_MAX(p->largest_bytes, bytes);
-    if (!is_end(p, n)) {
-        iv[*n_iv] = (va_interval){first_use(p, n), last[n], va_graph_padded(bytes), NO_SLOT};
+    if (p->held[n] == n && !is_end(p, n)) {
+        iv[*n_iv] = (va_interval){first[n], last[n], va_graph_padded(bytes), NO_SLOT};
         where[(*n_iv)++] = &p->slot[n];
     }
     if (!p->exec[n])
         goto done;
-    VA_TRY(check_stored(g, p, n));
+    const va_node reads[] = {n, p->in_factor[n], p->out_factor[n]};
+    for (int i = 0; i < VA_COUNT(reads); i++)
+        if (reads[i] != VA_NODE_NONE)
+            VA_TRY(check_stored(g, p, reads[i]));
     va_op_call c;
     va_op_attr attr;
     VA_TRY(sweep_call(g, p, n, &c, &attr));
@@ -130,15 +129,16 @@ static va_status plan_memory(const va_graph *g, sweep_plan *p) {
     va_status st = VA_OK;
     size_t count = (size_t)g->n_nodes + 1;
     int64_t n_iv = 0;
-    int32_t *last = NULL, **where = NULL;
+    int32_t *first = NULL, *last = NULL, **where = NULL;
     va_interval *iv = NULL;
+    VA_TRY_ALLOC(g->ctx, first, calloc(count, sizeof *first));
     VA_TRY_ALLOC(g->ctx, last, calloc(count, sizeof *last));
     VA_TRY_ALLOC(g->ctx, iv, calloc(2 * count, sizeof *iv));
     VA_TRY_ALLOC(g->ctx, where, calloc(2 * count, sizeof *where));
-    last_uses(g, p, last);
+    find_uses(g, p, first, last);
     for (int64_t n = 0; n < g->n_nodes; n++)
         if (p->active[n])
-            VA_TRY(plan_node(g, p, (va_node)n, last, iv, where, &n_iv));
+            VA_TRY(plan_node(g, p, (va_node)n, first, last, iv, where, &n_iv));
     VA_TRY(va_graph_assign_slots(g->ctx, p->arena, iv, n_iv, &p->slot_bytes, &p->n_slots));
     for (int64_t i = 0; i < n_iv; i++)
         *where[i] = iv[i].slot;
@@ -148,6 +148,7 @@ done:
     free(where);
     free(iv);
     free(last);
+    free(first);
     return st;
 }
 
@@ -245,6 +246,9 @@ va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **
     VA_TRY_ALLOC(g->ctx, p->slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->scratch_slot, VA_NEW_ARRAY(arena, int32_t, g->n_nodes));
     VA_TRY_ALLOC(g->ctx, p->rows, VA_NEW_ARRAY(arena, va_row_range, g->n_nodes));
+    VA_TRY_ALLOC(g->ctx, p->held, VA_NEW_ARRAY(arena, va_node, g->n_nodes));
+    VA_TRY_ALLOC(g->ctx, p->in_factor, VA_NEW_ARRAY(arena, va_node, g->n_nodes));
+    VA_TRY_ALLOC(g->ctx, p->out_factor, VA_NEW_ARRAY(arena, va_node, g->n_nodes));
     p->replay.n_ends = n_from + 1;
     VA_TRY_ALLOC(g->ctx, p->replay.ends, VA_NEW_ARRAY(arena, va_slice, n_from + 1));
     memcpy(p->from, r->from, (size_t)n_from * sizeof *p->from);
@@ -252,6 +256,7 @@ va_status va_graph_make_plan(const va_graph *g, const va_sweep *r, sweep_plan **
         p->slot[n] = p->scratch_slot[n] = NO_SLOT;
     va_graph_activity(g, r->mode, r->from, n_from, r->to, p->active, p->exec);
     VA_TRY(va_graph_mark_rows(g, p));
+    va_graph_absorb(g, p);
     VA_TRY(plan_ends(g, p));
     VA_TRY(plan_memory(g, p));
     *plan = p;
