@@ -5,14 +5,13 @@
 // products that read the op's value multiply what they read (VA_FACTOR_IN), or the one that makes
 // the op's input multiplies what it makes (VA_FACTOR_OUT). In the first case the tangent or
 // cotangent of the input stands for that of the op, which is never made, in the second the other
-// way round. A factor of a product's result costs nothing. One of its operand is read again with
-// each tile, or with each pass over the weight where there are few rows; see MANY_ROWS.
+// way round. A factor of a product's result costs nothing; for one of its operand see MANY_ROWS.
 // SPDX-License-Identifier: Apache-2.0
 #include "graph_priv.h"
 
-// From so many vectors on a factor of an operand pays. Measured (bench --only jvp, gemma-3-4b,
-// lavapipe): with 7 rows a gated product takes 13% longer by it, which is six times what the norm
-// took.
+// From so many vectors on a factor of an operand pays. Fewer are multiplied by a kernel that reads
+// them anew for every four columns, not once for each tile (op/linear_few.comp): there a factor
+// adds most to what is loaded, and a norm of so few rows takes next to nothing.
 enum { MANY_ROWS = 17 };
 
 static bool has_many_rows(const sweep_plan *p, va_node n) {
