@@ -54,10 +54,9 @@ static va_status forward(const va_op_call *c) {
     va_status st = VA_OK;
     va_tensor y;
     VA_TRY(op_check(c, &va_op_rmsnorm, VA_FORWARD, &y));
-    // What is not written is bound to something that is there.
+    // What is not written is bound to what is.
     const bool keep = va_tensor_present(&c->aux);
-    const va_slice aux =
-        keep ? va_slice_at(c->aux.mem, 0, va_tensor_bytes(&y)) : op_slice(&c->x[0]);
+    const va_slice aux = keep ? va_slice_at(c->aux.mem, 0, va_tensor_bytes(&y)) : op_slice(&y);
     const va_slice bind[] = {op_slice(&c->x[0]), op_slice(&c->x[1]), op_slice(&y), aux};
     VA_TRY(run_norm(c, "op/rmsnorm.FORWARD", bind, 4, 1u << 2 | (keep ? 1u << 3 : 0), 1, false));
 done:
