@@ -24,11 +24,12 @@ typedef enum va_gpu_kind {
     VA_GPU_OTHER
 } va_gpu_kind;
 
-// A product [m, k] x [k, n] of f16 that matrix cores make, with f32 sums. Of a flexible one
+// A product [m, k] x [k, n] of f16 or bf16 that matrix cores make, with f32 sums. Of a flexible one
 // (VK_NV_cooperative_matrix2) m, n and k are what the sizes are multiples of, and elements can be
 // reached one by one.
 typedef struct va_gpu_matrix {
     uint32_t m, n, k;
+    bool bf16; // or f16
     bool flexible;
     uint32_t invocations; // of the workgroup that holds flexible matrices; 0: a subgroup holds them
 } va_gpu_matrix;

@@ -58,7 +58,7 @@ static void show_kernel(va_cli *cli, va_json *list, const va_matmul_kernel *k) {
     va_json_add_bool(d, "built", k->built);
     va_json_add_bool(d, "offered", k->offered);
     va_json_add_bool(d, "used", k->picked);
-    va_cli_print(cli, "   %-9s ", k->name);
+    va_cli_print(cli, "   %-12s ", k->name);
     if (!k->built) {
         va_cli_print(cli, "not in this build: its GLSL compiler was too old\n");
     } else if (!k->offered) {
@@ -81,8 +81,10 @@ static void show_matrices(va_cli *cli, va_json *d, const va_gpu_info *info) {
         va_json_add_int(shape, "m", m->m);
         va_json_add_int(shape, "n", m->n);
         va_json_add_int(shape, "k", m->k);
+        va_json_add_string(shape, "element", m->bf16 ? "bf16" : "f16");
         va_json_add_bool(shape, "flexible", m->flexible);
-        va_cli_print(cli, "%s%ux%ux%u%s", i ? ", " : "   matrix cores: F16 ", m->m, m->n, m->k,
+        va_cli_print(cli, "%s%s %ux%ux%u%s",
+                     i ? ", " : "   matrix cores: ", m->bf16 ? "BF16" : "F16", m->m, m->n, m->k,
                      m->flexible ? " and multiples" : "");
     }
     va_cli_print(cli, info->n_matrix ? "\n" : "   no matrix cores\n");

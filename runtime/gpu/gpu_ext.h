@@ -10,8 +10,10 @@
 
 #define GPU_EXT_MATRIX "VK_KHR_cooperative_matrix"
 #define GPU_EXT_MATRIX2 "VK_NV_cooperative_matrix2"
+#define GPU_EXT_BF16 "VK_KHR_shader_bfloat16"
 
 enum { // VkStructureType
+    GPU_TYPE_BF16_FEATURES = 1000141000,
     GPU_TYPE_MATRIX_FEATURES = 1000506000,
     GPU_TYPE_MATRIX_SHAPE = 1000506001,
     GPU_TYPE_MATRIX2_FEATURES = 1000593000,
@@ -19,7 +21,7 @@ enum { // VkStructureType
     GPU_TYPE_MATRIX2_PROPERTIES = 1000593002
 };
 
-enum { GPU_COMPONENT_F16 = 0, GPU_COMPONENT_F32 = 1 };
+enum { GPU_COMPONENT_F16 = 0, GPU_COMPONENT_F32 = 1, GPU_COMPONENT_BF16 = 1000141000 };
 enum { GPU_SCOPE_WORKGROUP = 2, GPU_SCOPE_SUBGROUP = 3 };
 
 typedef struct gpu_matrix_features {
@@ -27,6 +29,12 @@ typedef struct gpu_matrix_features {
     void *next;
     VkBool32 matrix, robust_access;
 } gpu_matrix_features;
+
+typedef struct gpu_bf16_features {
+    VkStructureType type;
+    void *next;
+    VkBool32 type_of_shaders, dot_product, matrix;
+} gpu_bf16_features;
 
 typedef struct gpu_matrix2_features {
     VkStructureType type;

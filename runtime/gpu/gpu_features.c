@@ -43,11 +43,14 @@ static bool query(gpu_features *f, VkPhysicalDevice physical) {
     f->v13.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES;
     f->matrix.type = (VkStructureType)GPU_TYPE_MATRIX_FEATURES;
     f->matrix2.type = (VkStructureType)GPU_TYPE_MATRIX2_FEATURES;
+    f->bf16.type = (VkStructureType)GPU_TYPE_BF16_FEATURES;
     chain(f, &f->v12);
     chain(f, &f->v13);
     chain(f, &f->matrix);
     if (gpu_device_extension(physical, GPU_EXT_MATRIX2))
         chain(f, &f->matrix2);
+    if (gpu_device_extension(physical, GPU_EXT_BF16))
+        chain(f, &f->bf16);
     vkGetPhysicalDeviceFeatures2(physical, &f->all);
     return true;
 }
@@ -55,6 +58,7 @@ static bool query(gpu_features *f, VkPhysicalDevice physical) {
 // Leaves in the chain what the kernels use, and nothing else that is offered.
 static void choose(gpu_features *f) {
     f->has_flexible = f->matrix2.flexible && f->matrix2.elementwise;
+    f->has_bf16 = f->bf16.type_of_shaders && f->bf16.matrix;
     f->all = (VkPhysicalDeviceFeatures2){.sType = f->all.sType};
     f->v12 = (VkPhysicalDeviceVulkan12Features){
         .sType = f->v12.sType, .shaderFloat16 = VK_TRUE, .vulkanMemoryModel = VK_TRUE};
@@ -74,6 +78,12 @@ static void choose(gpu_features *f) {
                                             .elementwise = VK_TRUE};
         chain(f, &f->matrix2);
         add_extension(f, GPU_EXT_MATRIX2);
+    }
+    if (f->has_bf16) {
+        f->bf16 = (gpu_bf16_features){
+            .type = f->bf16.type, .type_of_shaders = VK_TRUE, .matrix = VK_TRUE};
+        chain(f, &f->bf16);
+        add_extension(f, GPU_EXT_BF16);
     }
 }
 
@@ -95,18 +105,28 @@ void gpu_features_init(gpu_features *f, VkPhysicalDevice physical) {
 
 // -- shapes ----------------------------------------------------------------------------------
 
-static void add_shape(va_gpu_info *info, const gpu_matrix_shape *s, bool flexible,
-                      uint32_t invocations) {
-    bool f16 = s->a == GPU_COMPONENT_F16 && s->b == GPU_COMPONENT_F16;
-    if (info->n_matrix == VA_MAX_MATRIX || s->saturates || !f16 || s->c != GPU_COMPONENT_F32 ||
-        s->result != GPU_COMPONENT_F32)
-        return;
-    va_gpu_matrix *m = &info->matrix[info->n_matrix++];
-    *m = (va_gpu_matrix){
-        .m = s->m, .n = s->n, .k = s->k, .flexible = flexible, .invocations = invocations};
+// Are there kernels for it? Those of flexible matrices multiply f16 alone.
+static bool is_known(const gpu_features *f, const gpu_matrix_shape *s, bool flexible) {
+    const bool bf16 = s->a == GPU_COMPONENT_BF16 && f->has_bf16 && !flexible;
+    return (s->a == GPU_COMPONENT_F16 || bf16) && s->b == s->a && s->c == GPU_COMPONENT_F32 &&
+           s->result == GPU_COMPONENT_F32 && !s->saturates;
 }
 
-static void describe_fixed(VkInstance instance, VkPhysicalDevice physical, va_gpu_info *info) {
+static void add_shape(const gpu_features *f, va_gpu_info *info, const gpu_matrix_shape *s,
+                      bool flexible, uint32_t invocations) {
+    if (info->n_matrix == VA_MAX_MATRIX || !is_known(f, s, flexible))
+        return;
+    va_gpu_matrix *m = &info->matrix[info->n_matrix++];
+    *m = (va_gpu_matrix){.m = s->m,
+                         .n = s->n,
+                         .k = s->k,
+                         .bf16 = s->a == GPU_COMPONENT_BF16,
+                         .flexible = flexible,
+                         .invocations = invocations};
+}
+
+static void describe_fixed(const gpu_features *f, VkInstance instance, VkPhysicalDevice physical,
+                           va_gpu_info *info) {
     gpu_get_matrix_shapes get = (gpu_get_matrix_shapes)vkGetInstanceProcAddr(
         instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     gpu_matrix_shape list[64];
@@ -117,7 +137,7 @@ static void describe_fixed(VkInstance instance, VkPhysicalDevice physical, va_gp
         return;
     for (uint32_t i = 0; i < n; i++)
         if (list[i].scope == GPU_SCOPE_SUBGROUP)
-            add_shape(info, &list[i], false, 0);
+            add_shape(f, info, &list[i], false, 0);
 }
 
 static void describe_limits(VkPhysicalDevice physical, va_gpu_info *info) {
@@ -151,7 +171,7 @@ static void describe_flexible(const gpu_features *f, VkInstance instance, VkPhys
                                         .saturates = s->saturates};
         const bool workgroup = s->scope == GPU_SCOPE_WORKGROUP && f->matrix2.workgroup_scope;
         if (workgroup || s->scope == GPU_SCOPE_SUBGROUP)
-            add_shape(info, &shape, true, workgroup ? s->invocations : 0);
+            add_shape(f, info, &shape, true, workgroup ? s->invocations : 0);
     }
 }
 
@@ -171,7 +191,7 @@ void gpu_features_describe(const gpu_features *f, VkInstance instance, VkPhysica
         !(v13.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
         return;
     info->matrix_subgroup = v13.minSubgroupSize;
-    describe_fixed(instance, physical, info);
+    describe_fixed(f, instance, physical, info);
     if (f->has_flexible) {
         describe_limits(physical, info);
         describe_flexible(f, instance, physical, info);

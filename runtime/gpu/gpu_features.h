@@ -14,9 +14,10 @@ typedef struct gpu_features {
     VkPhysicalDeviceVulkan13Features v13;
     gpu_matrix_features matrix;
     gpu_matrix2_features matrix2;
-    const char *extensions[3];
+    gpu_bf16_features bf16;
+    const char *extensions[4];
     uint32_t n_extensions;
-    bool has_matrix, has_flexible;
+    bool has_matrix, has_flexible, has_bf16;
 } gpu_features;
 
 // Chooses them. The instance was made for Vulkan 1.3.

@@ -1,9 +1,9 @@
 // matmul_check.c: the kernels' self-test on a device.
 //
 // Products of both kinds, with weights of each dtype, are compared with double loops: a small one
-// whose sizes are odd, so that every tile has an edge and nothing is aligned, and one that is large
-// enough for the largest tiles, aligned, with factors and accumulated; of that every 7th row and
-// 13th column are looked at.
+// whose sizes are odd, so that every tile has an edge and nothing is aligned; two that are aligned,
+// with factors and accumulated, one of the size that kernels of bf16 take at most, one large enough
+// for the largest tiles. Of these some rows and columns are looked at.
 // SPDX-License-Identifier: Apache-2.0
 #include "matmul_kernel.h"
 
@@ -16,7 +16,8 @@ typedef struct test_size {
     int row_step, col_step;
 } test_size;
 
-static const test_size sizes[] = {{37, 301, 139, false, 1, 1}, {260, 264, 1024, true, 7, 13}};
+static const test_size sizes[] = {
+    {37, 301, 139, false, 1, 1}, {123, 264, 256, true, 5, 7}, {260, 264, 1024, true, 7, 13}};
 enum { F_ROWS = 3 };
 
 typedef struct test {

@@ -26,6 +26,12 @@ typedef struct matmul_job {
     matmul_push p;
 } matmul_job;
 
+// What decides which kernel multiplies, and by which tile where none was tuned.
+typedef struct matmul_shape {
+    va_dtype w;
+    int64_t n_rows, n_cols, n_inner;
+} matmul_shape;
+
 // bm x bn of C a workgroup; rm x rn of it an invocation of the scalar kernel, a subgroup of the
 // matrix kernels.
 typedef struct matmul_tile {
@@ -41,9 +47,13 @@ typedef struct matmul_kernel {
     bool baseline;         // runs on every device, and is trusted before it was tested
     matmul_tile_fits fits; // NULL: it has no tiles
     va_status (*run)(const matmul_job *job);
+    // Not NULL: the products that it is for; all others are left to rest.
+    bool (*takes)(const matmul_shape *s);
+    const struct matmul_kernel *rest;
 } matmul_kernel;
 
-extern const matmul_kernel matmul_scalar, matmul_cpu, matmul_coopmat, matmul_coopmat2;
+extern const matmul_kernel matmul_scalar, matmul_cpu, matmul_coopmat, matmul_coopmat_bf16,
+    matmul_coopmat2;
 
 enum {
     MATMUL_FEW_ROWS = 16,   // up to which GPUs have kernels of their own,
@@ -62,6 +72,8 @@ const matmul_kernel *matmul_kernel_at(int i);
 // The kernel for products on this device. VA_ERR_UNSUPPORTED when VA_MATMUL in the environment asks
 // for what this build or device has not.
 va_status matmul_pick(va_gpu *gpu, const matmul_kernel **kernel);
+// The one of k and its rest that such a product is for.
+const matmul_kernel *matmul_for(const matmul_kernel *k, const matmul_shape *s);
 bool matmul_is_built(const matmul_kernel *k);
 // Whether VA_MATMUL leaves the choice of k to us.
 va_status matmul_is_wanted(va_gpu *gpu, const matmul_kernel *k, bool *wanted);
@@ -81,11 +93,7 @@ const matmul_tile *matmul_tiles(const matmul_kernel *k, int *n);
 // Rows of the largest tile that a product of so many rows may take.
 int64_t matmul_most_bm(int64_t n_rows);
 
-// What decides about a default tile.
-typedef struct matmul_shape {
-    va_dtype w;
-    int64_t n_rows, n_cols;
-} matmul_shape;
+matmul_shape matmul_shape_of(bool transpose, int64_t n_rows, const va_tensor *w);
 bool matmul_tile_is_for(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
                         const matmul_tile *t);
 // Needs no device, so that ci/portability can ask for absent ones.
@@ -110,8 +118,8 @@ va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice
 
 // The kernel of a matrix kernel for weights of dtype w whose rows are whole eights, without bias
 // and factor. Its tile fits.
-va_kernel matmul_matrix_kernel(const va_gpu_info *info, bool flexible, bool transpose, va_dtype w,
-                               const matmul_tile *t);
+va_kernel matmul_matrix_kernel(const va_gpu_info *info, const matmul_kernel *k, bool transpose,
+                               va_dtype w, const matmul_tile *t);
 
 // Scratch before that of parts: room for MATMUL_FEW_ROWS rows of A as f32, or all if they are
 // fewer.

@@ -7,11 +7,15 @@
 #include <string.h>
 
 // In order of preference on GPUs; on processors those that need no matrix cores, last first.
-static const matmul_kernel *const kernels[MATMUL_KERNELS] = {&matmul_coopmat2, &matmul_coopmat,
-                                                             &matmul_scalar, &matmul_cpu};
+static const matmul_kernel *const kernels[MATMUL_KERNELS] = {
+    &matmul_coopmat2, &matmul_coopmat_bf16, &matmul_coopmat, &matmul_scalar, &matmul_cpu};
 
 const matmul_kernel *matmul_kernel_at(int i) {
     return kernels[i];
+}
+
+const matmul_kernel *matmul_for(const matmul_kernel *k, const matmul_shape *s) {
+    return k->takes && !k->takes(s) ? k->rest : k;
 }
 
 void matmul_verdict_key(const matmul_kernel *k, char key[64]) {
@@ -55,6 +59,13 @@ static int index_of(const char *name, size_t len) {
     return -1;
 }
 
+// With it those that leave products to it.
+static void forbid(wishes *w, const matmul_kernel *k) {
+    for (int i = 0; i < MATMUL_KERNELS; i++)
+        if (kernels[i] == k || kernels[i]->rest == k)
+            w->forbidden[i] = true;
+}
+
 static va_status read_wishes(va_ctx *ctx, wishes *w) {
     *w = (wishes){0};
     const char *text = getenv("VA_MATMUL");
@@ -64,14 +75,14 @@ static va_status read_wishes(va_ctx *ctx, wishes *w) {
         const int i = index_of(text + forbids, len - forbids);
         if (i < 0)
             return va_fail(ctx, VA_ERR_USAGE,
-                           "VA_MATMUL: expected scalar, cpu, coopmat or coopmat2, or \"-\" and one "
-                           "of these, got \"%.*s\"",
+                           "VA_MATMUL: expected scalar, cpu, coopmat, coopmat-bf16 or coopmat2, or "
+                           "\"-\" and one of these, got \"%.*s\"",
                            (int)len, text);
         if (!forbids && w->forced)
             return va_fail(ctx, VA_ERR_USAGE, "VA_MATMUL: expected one kernel, got %s and %s",
                            w->forced->name, kernels[i]->name);
         if (forbids)
-            w->forbidden[i] = true;
+            forbid(w, kernels[i]);
         else
             w->forced = kernels[i];
     }

@@ -33,18 +33,19 @@ bool matmul_tile_is_for(const va_gpu_info *info, const matmul_kernel *k, const m
     return t->bm <= matmul_most_bm(s->n_rows) && k->fits(info, s->w, t);
 }
 
-static matmul_shape shape_of(const matmul_job *job) {
-    return (matmul_shape){.w = job->m->w->dtype,
-                          .n_rows = job->m->n_rows,
-                          .n_cols = job->m->w->shape[job->m->transpose ? 0 : 1]};
+matmul_shape matmul_shape_of(bool transpose, int64_t n_rows, const va_tensor *w) {
+    return (matmul_shape){.w = w->dtype,
+                          .n_rows = n_rows,
+                          .n_cols = w->shape[transpose ? 0 : 1],
+                          .n_inner = w->shape[transpose ? 1 : 0]};
 }
 
 // -- defaults --------------------------------------------------------------------------------
 
 enum { ANY = 0, MESA = 0x10005, INTEL = 0x8086 };
 
-// The first that fits of those for the kernel, vendor and size of subgroups, and at least so many
-// rows and columns.
+// The first that fits of those for the kernel (or its rest), vendor and size of subgroups, and at
+// least so many rows and columns.
 static const struct {
     const matmul_kernel *kernel;
     uint32_t vendor, subgroup;
@@ -77,7 +78,7 @@ static const struct {
 
 static bool is_default(const va_gpu_info *info, const matmul_kernel *k, const matmul_shape *s,
                        int i) {
-    return defaults[i].kernel == k &&
+    return defaults[i].kernel == (k->rest ? k->rest : k) &&
            (defaults[i].vendor == ANY || defaults[i].vendor == info->vendor_id) &&
            (defaults[i].subgroup == ANY || defaults[i].subgroup == info->matrix_subgroup) &&
            s->n_rows >= defaults[i].least_rows && s->n_cols >= defaults[i].least_cols &&
@@ -126,7 +127,7 @@ static bool tuned_tile(const matmul_job *job, const matmul_kernel *k, matmul_til
     char key[96];
     int64_t packed;
     int n;
-    const matmul_shape shape = shape_of(job);
+    const matmul_shape shape = matmul_shape_of(job->m->transpose, job->m->n_rows, job->m->w);
     tile_key(job, k, key);
     if (!va_gpu_recall(job->c->gpu, key, &packed))
         return false;
@@ -146,7 +147,7 @@ va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const 
 }
 
 bool matmul_pick_tile(const matmul_job *job, const matmul_kernel *k, matmul_tile *tile) {
-    const matmul_shape shape = shape_of(job);
+    const matmul_shape shape = matmul_shape_of(job->m->transpose, job->m->n_rows, job->m->w);
     if (job->m->tile) { // being timed
         *tile = *job->m->tile;
         return true;

@@ -101,28 +101,29 @@ static va_status tune_product(tuner *t, va_matmul_tuned *out) {
     va_status st = VA_OK;
     const va_op_call call = {.gpu = t->gpu};
     const matmul_job job = job_of(&call, t);
-    const matmul_shape shape = {t->weight.dtype, t->m.n_rows, t->width};
+    const matmul_shape shape = matmul_shape_of(t->m.transpose, t->m.n_rows, &t->weight);
+    const matmul_kernel *k = matmul_for(t->kernel, &shape);
     int n;
-    const matmul_tile *tiles = matmul_tiles(t->kernel, &n);
+    const matmul_tile *tiles = matmul_tiles(k, &n);
     const double flop = 2.0 * (double)t->m.n_rows * (double)t->width * (double)t->width;
     matmul_tile best;
     double before, fastest;
-    if (!matmul_pick_tile(&job, t->kernel, &best))
+    if (!matmul_pick_tile(&job, k, &best))
         return VA_OK;
     const matmul_tile first = best;
     VA_TRY(time_tile(t, &first, &before));
     fastest = before;
     for (int i = 0; i < n; i++) {
         double seconds;
-        if (!matmul_tile_is_for(va_gpu_get_info(t->gpu), t->kernel, &shape, &tiles[i]))
+        if (!matmul_tile_is_for(va_gpu_get_info(t->gpu), k, &shape, &tiles[i]))
             continue;
         VA_TRY(time_tile(t, &tiles[i], &seconds));
         if (seconds * WORTH < fastest)
             best = tiles[i], fastest = seconds;
     }
     t->m.tile = NULL;
-    VA_TRY(matmul_keep_tile(&job, t->kernel, &best));
-    snprintf(out->what, sizeof out->what, "%s %s %s, %lld rows", t->kernel->name,
+    VA_TRY(matmul_keep_tile(&job, k, &best));
+    snprintf(out->what, sizeof out->what, "%s %s %s, %lld rows", k->name,
              t->m.transpose ? "NT" : "NN", va_dtype_name(t->weight.dtype), (long long)t->m.n_rows);
     snprintf(out->tile, sizeof out->tile, "%ux%u of %ux%u", best.bm, best.bn, best.rm, best.rn);
     out->gflops = flop / fastest * 1e-9;

@@ -115,8 +115,10 @@ static va_status run_range(const va_op_call *c, const op_matmul *m, int64_t firs
                           .fc_0 = (uint32_t)of_c->first};
     job.p.n_parts = 1;
     job.p.part_size = job.p.n_inner;
+    const matmul_shape shape = matmul_shape_of(m->transpose, m->n_rows, m->w);
     if (!kernel)
         VA_TRY(matmul_pick(c->gpu, &kernel));
+    kernel = matmul_for(kernel, &shape);
     int64_t step = dispatch_limit(va_gpu_get_info(c->gpu)) / (n * n_in) / ROW_STEP * ROW_STEP;
     step = VA_MAX(step, ROW_STEP);
     for (int64_t row = 0; row < m->n_rows; row += step) {

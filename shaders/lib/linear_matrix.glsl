@@ -1,8 +1,9 @@
-// linear_matrix.glsl: matmul on matrix cores, for op/linear_coopmat.comp and op/linear_coopmat2.comp.
+// linear_matrix.glsl: matmul on matrix cores, for op/linear_coopmat*.comp.
 // A comes packed (op/matmul_pack.comp): rows of f16 hi and lo. W is read as it is and becomes f16 on its
 // way to shared memory: exactly where it is f16, or bf16 after its row's scaling; as hi + lo where it is
-// f32. A workgroup makes BM x BN of C; each subgroup WM x WN of it, in matrices of M x N, or, FLEXIBLE,
-// in a single one. The matrices' scope and shape come from the device.
+// f32. With BF16 defined A comes in three terms of bf16, and W is bf16 and stays as it is.
+// A workgroup makes BM x BN of C; each subgroup WM x WN of it, in matrices of M x N, or, FLEXIBLE, in a
+// single one. The matrices' scope and shape come from the device.
 // Sums run over the inner index in order, K terms at a time in the order of the matrix core.
 // SPDX-License-Identifier: Apache-2.0
 #include "item.glsl"
@@ -35,22 +36,29 @@ const uint W_ROWS = BN, W_EIGHTS = BK / 8;
 #else
 const uint W_ROWS = BK, W_EIGHTS = BN / 8;
 #endif
-const bool SCALED = DTYPE != DTYPE_F16;
+#ifdef BF16
+#define ELEMENT bfloat16_t
+const uint ELEMENT_DTYPE = DTYPE_BF16, A_TERMS = 3;
+#else
+#define ELEMENT float16_t
+const uint ELEMENT_DTYPE = DTYPE_F16, A_TERMS = 2;
+#endif
+const bool SCALED = DTYPE != ELEMENT_DTYPE;
 const uint W_TERMS = DTYPE == DTYPE_F32 ? 2 : 1;
 
-// Tiles in shared memory in eights of f16, their rows padded so that a column lies in many banks.
+// Tiles in shared memory in eights of 16 bits, their rows padded so that a column lies in many banks.
 const uint A_STRIDE = BK / 8 + 1, W_STRIDE = W_EIGHTS + 1;
-const uint A_TILE = 2 * BM * A_STRIDE;
-const uint STAGE = (BM / WM) * (BN / WN) * M * N / 4; // see linear_coopmat.comp
+const uint A_TILE = A_TERMS * BM * A_STRIDE;
+const uint STAGE = (BM / WM) * (BN / WN) * M * N / 4; // see linear_coopmat.glsl
 shared uvec4 tile_a[A_TILE > STAGE ? A_TILE : STAGE];
 shared uvec4 tile_w[W_TERMS * W_ROWS * W_STRIDE];
 
 void load_tile_a(uint first_row, uint first_k)
 {
-    for (uint i = gl_LocalInvocationID.x; i < 2 * BM * (BK / 8); i += LOCAL) {
-        uint row = i / (BK / 8), k8 = i % (BK / 8); // row: of hi and lo by turns
-        tile_a[(row % 2 * BM + row / 2) * A_STRIDE + k8] =
-            halves[(2 * first_row + row) * (k_packed / 8) + first_k / 8 + k8];
+    for (uint i = gl_LocalInvocationID.x; i < A_TERMS * BM * (BK / 8); i += LOCAL) {
+        uint row = i / (BK / 8), k8 = i % (BK / 8); // row: of each term by turns
+        tile_a[(row % A_TERMS * BM + row / A_TERMS) * A_STRIDE + k8] =
+            halves[(A_TERMS * first_row + row) * (k_packed / 8) + first_k / 8 + k8];
     }
 }
 
@@ -83,17 +91,28 @@ void load_eight(uint r, uint i, uint n_w_rows, out vec4 v[2])
     }
 }
 
+#ifdef BF16
+uint pack_two(vec2 v) // which are bf16
+{
+    return floatBitsToUint(v.x) >> 16 | floatBitsToUint(v.y) & 0xffff0000u;
+}
+#else
+uint pack_two(vec2 v)
+{
+    return packHalf2x16(v);
+}
+#endif
+
 uvec4 pack_eight(vec4 v[2])
 {
-    return uvec4(packHalf2x16(v[0].xy), packHalf2x16(v[0].zw), packHalf2x16(v[1].xy),
-                 packHalf2x16(v[1].zw));
+    return uvec4(pack_two(v[0].xy), pack_two(v[0].zw), pack_two(v[1].xy), pack_two(v[1].zw));
 }
 
 void load_tile_w(uint first_row, uint first, uint n_w_rows)
 {
     for (uint i = gl_LocalInvocationID.x; i < W_ROWS * W_EIGHTS; i += LOCAL) {
         uint row = i / W_EIGHTS, i8 = i % W_EIGHTS, at = row * W_STRIDE + i8;
-        if (DTYPE == DTYPE_F16 && ALIGNED != 0) { // as it is
+        if (!SCALED && ALIGNED != 0) { // as it is
             uint r = first_row + row, j = first + 8 * i8;
             tile_w[at] = r < n_w_rows && j < w_stride ? w4[(r * w_stride + j) / 8] : uvec4(0);
             continue;

@@ -29,7 +29,7 @@ uint my_col()
     return SCOPE == gl_ScopeSubgroup ? gl_SubgroupID % (BN / WN) * WN : 0;
 }
 
-// Macros, as in linear_coopmat.comp.
+// Macros, as in lib/linear_coopmat.glsl.
 #define LOAD_LEFT(m, term, k)                                                                      \
     coopMatLoad(m, tile_a, (term * BM + my_row()) * A_STRIDE + (k) / 8, A_STRIDE,                  \
                 gl_CooperativeMatrixLayoutRowMajor)

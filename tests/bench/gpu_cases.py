@@ -104,6 +104,7 @@ def cases_of_parts(gpu):
     yield "compare and tests fail", ("RuntimeError",) * 2, (compared, tested)
     yield "all that was run", ["float32 1x4", "float32 1x7", "bfloat16 1x4", "bfloat16 1x7",
                                "tests None", "tests-coopmat coopmat",
+                               "tests-coopmat-bf16 coopmat-bf16",
                                "tests-coopmat2 coopmat2"], ran
 
 

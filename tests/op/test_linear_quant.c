@@ -148,9 +148,9 @@ static int64_t scratch_of(const va_op_call *c, va_dtype dtype, va_pass pass) {
     return va_op_get(VA_OP_LINEAR)->scratch_bytes(&of, pass);
 }
 
-// What unpacked rows take.
+// What unpacked rows take: the kernels see f32.
 static int64_t unpacked(const va_op_call *c, va_pass pass) {
-    return scratch_of(c, VA_Q4_K, pass) - scratch_of(c, VA_BF16, pass);
+    return scratch_of(c, VA_Q4_K, pass) - scratch_of(c, VA_F32, pass);
 }
 
 // Scratch is known without a device and bounded, but for rows that are longer than the bound.

@@ -79,12 +79,18 @@ static void refuse(va_gpu *gpu, const char *list, va_status code, const char *me
 }
 
 static void test_wishes(void **state) {
-    refuse(*state, "fast", VA_ERR_USAGE, "VA_MATMUL: expected scalar, cpu, coopmat or coopmat2");
+    refuse(*state, "fast", VA_ERR_USAGE,
+           "VA_MATMUL: expected scalar, cpu, coopmat, coopmat-bf16 or coopmat2");
     refuse(*state, "-scalar,-gpu", VA_ERR_USAGE, "got \"-gpu\"");
     refuse(*state, "-scalar,-cpu,-coopmat,-coopmat2", VA_ERR_UNSUPPORTED,
            "no matmul kernel is left");
     if (va_gpu_get_info(*state)->n_matrix == 0)
         refuse(*state, "coopmat", VA_ERR_UNSUPPORTED, "VA_MATMUL=coopmat: ");
+    bool bf16 = false;
+    for (int i = 0; i < va_gpu_get_info(*state)->n_matrix; i++)
+        bf16 = bf16 || va_gpu_get_info(*state)->matrix[i].bf16;
+    if (!bf16)
+        refuse(*state, "coopmat-bf16", VA_ERR_UNSUPPORTED, "VA_MATMUL=coopmat-bf16: ");
 }
 
 static bool ran(va_gpu *gpu, const char *shader) {

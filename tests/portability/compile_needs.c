@@ -10,6 +10,8 @@ enum { // SPIR-V capabilities
     FLOAT16 = 9,
     GROUP = 61,
     GROUP_END = 68,
+    BF16 = 5116,
+    BF16_MATRIX = 5118,
     MEMORY_MODEL = 5345,
     PER_ELEMENT = 5432,
     COOPERATIVE_MATRIX = 6022
@@ -43,6 +45,9 @@ static bool offers(const gpu_features *f, uint32_t capability) {
     case MEMORY_MODEL:
     case COOPERATIVE_MATRIX:
         return f->has_matrix;
+    case BF16:
+    case BF16_MATRIX:
+        return f->has_bf16;
     case PER_ELEMENT:
         return f->has_flexible;
     default:

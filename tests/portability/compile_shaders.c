@@ -165,7 +165,7 @@ static void compile(compiler *c, const gpu_shader *shader, const shader_variant 
 static void compile_tile(compiler *c, const gpu_shader *shader, const matmul_kernel *k, va_dtype w,
                          const matmul_tile *t) {
     const bool transpose = strstr(shader->name, ".NT") != NULL;
-    const va_kernel kernel = matmul_matrix_kernel(&c->info, k == &matmul_coopmat2, transpose, w, t);
+    const va_kernel kernel = matmul_matrix_kernel(&c->info, k, transpose, w, t);
     char label[96];
     shader_variant v = {.label = label, .n_spec = kernel.n_spec};
     memcpy(v.spec, kernel.spec, sizeof kernel.spec);
@@ -174,11 +174,17 @@ static void compile_tile(compiler *c, const gpu_shader *shader, const matmul_ker
     compile(c, shader, &v);
 }
 
+static const matmul_kernel *kernel_of(const gpu_shader *shader) {
+    return strstr(shader->name, "coopmat2")       ? &matmul_coopmat2
+           : strstr(shader->name, "coopmat_bf16") ? &matmul_coopmat_bf16
+                                                  : &matmul_coopmat;
+}
+
 // What the runtime would build on this device.
 static void compile_matrices(compiler *c, const gpu_shader *shader) {
     static const va_dtype weights[] = {VA_BF16, VA_F32};
     static const int64_t rows[] = {32, 64, 128, 2048};
-    const matmul_kernel *k = strstr(shader->name, "coopmat2") ? &matmul_coopmat2 : &matmul_coopmat;
+    const matmul_kernel *k = kernel_of(shader);
     if (!k->offered(&c->info)) {
         print_needs(shader, "-", "matrices that one of its tiles is made of");
         return;
@@ -186,9 +192,10 @@ static void compile_matrices(compiler *c, const gpu_shader *shader) {
     for (int w = 0; w < VA_COUNT(weights); w++) {
         matmul_tile before = {0};
         for (int r = 0; r < VA_COUNT(rows); r++) {
-            const matmul_shape shape = {weights[w], rows[r], 2560};
+            const matmul_shape shape = {weights[w], rows[r], 2560, 2560};
             matmul_tile t;
-            if (!matmul_default_tile(&c->info, k, &shape, &t) || !memcmp(&t, &before, sizeof t))
+            if (matmul_for(k, &shape) != k || !matmul_default_tile(&c->info, k, &shape, &t) ||
+                !memcmp(&t, &before, sizeof t))
                 continue;
             compile_tile(c, shader, k, weights[w], &t);
             before = t;
