@@ -19,8 +19,10 @@ void put_sum(uint row, uint col, float v)
     uint at = (row0 + row) * c_stride + c_0 + col;
     if (FACTOR_C != 0)
         v *= factor_c[factor_c_at(row, col)];
+#ifndef NN // which has no bias
     if (has_bias != 0)
         v += WEIGHT_OF(BIAS_DTYPE, bias, c_0 + col);
+#endif
     c[at] = has_residual != 0 ? v + residual[at] : v;
 }
 
