@@ -87,14 +87,15 @@ def run_products(doc, timer, device):
 
 
 def choose_limits(args, doc, products, dtype):
-    """What torch does of the work; without auto all that was asked for."""
-    if args.jacobian_rows != "auto":
-        why = "not all of J is formed" if args.jacobian_rows else None
-        return torch_limits.Limits(args.jacobian_rows, None, why)
+    """What torch does of the work: all of it where no number of rows is asked for."""
+    if args.jacobian_rows is None:
+        return torch_limits.Limits()
     of_dtype = [j for j in products.values() if j["dtype"] == args.dtype] or products.values()
     best = max(job["flop"] / job["median_s"] for job in of_dtype)
-    return torch_limits.limits(doc, torch_limits.count_weights(config_of(doc)), args.torch_device,
+    most = torch_limits.limits(doc, torch_limits.count_weights(config_of(doc)), args.torch_device,
                                dtype, best, args.limit)
+    return most if args.jacobian_rows == "auto" else most._replace(rows=args.jacobian_rows,
+                                                                   rows_why=None)
 
 
 def run_torch(args, doc):
