@@ -60,8 +60,8 @@ done:
 
 static va_status check_version(va_gguf_reader *r) {
     va_status st = VA_OK;
-    char magic[4];
-    uint32_t version;
+    char magic[4] = {0};
+    uint32_t version = 0;
     VA_TRY(va_gguf_take(r, "magic", magic, sizeof magic));
     if (memcmp(magic, "GGUF", sizeof magic) != 0)
         return va_fail(r->ctx, VA_ERR_FORMAT,
@@ -96,7 +96,7 @@ static va_status read_file(va_gguf_reader *r) {
         MIN_TENSOR = 8 + 1 + 4 + 0 + 4 + 8, // length, name, dimensions (none), type, offset
     };
     va_status st = VA_OK;
-    uint64_t n_tensors, n_values;
+    uint64_t n_tensors = 0, n_values = 0;
     VA_TRY(check_version(r));
     VA_TRY(va_gguf_take(r, "tensor count", &n_tensors, sizeof n_tensors));
     VA_TRY(va_gguf_take(r, "value count", &n_values, sizeof n_values));

@@ -57,7 +57,7 @@ extern const matmul_kernel matmul_scalar, matmul_cpu, matmul_coopmat, matmul_coo
 
 enum {
     MATMUL_FEW_ROWS = 16,   // up to which GPUs have kernels of their own,
-    MATMUL_FEW_PARTS = 16,  // and the parts that those cut the inner index into, at most
+    MATMUL_FEW_PARTS = 32,  // and the parts that those cut the inner index into, at most
     MATMUL_ALIGNMENT = 256, // Vulkan's limit on storage-buffer offset alignment
 };
 

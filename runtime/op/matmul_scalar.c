@@ -4,7 +4,7 @@
 #include "matmul_kernel.h"
 
 // In shaders/op/linear_few.comp: the local size, and rows and columns of a workgroup.
-enum { FEW_LOCAL = 128, FEW_ROWS = 8, FEW_OUTS = 4 };
+enum { FEW_LOCAL = 128, FEW_ROWS = 8, FEW_OUTS = 4, FEW_UNIT = 4 };
 enum { TILE_LOCAL = 256, STEP = 16 }; // in shaders/op/linear.comp
 
 static va_status run_on(const matmul_job *job, const va_kernel *kernel, const matmul_push *p,
@@ -51,8 +51,16 @@ done:
 
 // -- few rows --------------------------------------------------------------------------------
 
+static va_kernel few_kernel(const matmul_job *job, const char *shader) {
+    const matmul_push *p = &job->p;
+    const uint32_t whole = p->a_stride | p->a_0 | p->w_stride | p->n_inner | p->fa_stride | p->fa_0;
+    va_kernel kernel = kernel_of(job, shader);
+    kernel.spec[kernel.n_spec++] = whole % FEW_UNIT == 0;
+    return kernel;
+}
+
 static va_status run_few_nt(const matmul_job *job) {
-    const va_kernel kernel = kernel_of(job, "op/linear_few.NT");
+    const va_kernel kernel = few_kernel(job, "op/linear_few.NT");
     return run_on(job, &kernel, &job->p, job->out,
                   matmul_count(job->p.n_cols, FEW_OUTS) * matmul_count(job->p.n_rows, FEW_ROWS));
 }
@@ -61,13 +69,13 @@ static va_status run_few_nt(const matmul_job *job) {
 static va_status run_few_nn(const matmul_job *job) {
     va_status st = VA_OK;
     matmul_push p = job->p;
-    const va_kernel kernel = kernel_of(job, "op/linear_few.NN");
+    const va_kernel kernel = few_kernel(job, "op/linear_few.NN");
+    const int64_t columns = FEW_LOCAL * (kernel.spec[kernel.n_spec - 1] ? FEW_UNIT : 1);
     // Whole loads of shared memory each.
     p.part_size = (uint32_t)matmul_round(matmul_count(p.n_inner, MATMUL_FEW_PARTS), FEW_LOCAL);
     p.n_parts = (uint32_t)matmul_count(p.n_inner, p.part_size);
-    VA_TRY(
-        run_on(job, &kernel, &p, p.n_parts > 1 ? job->scratch : job->out,
-               matmul_count(p.n_cols, FEW_LOCAL) * matmul_count(p.n_rows, FEW_ROWS) * p.n_parts));
+    VA_TRY(run_on(job, &kernel, &p, p.n_parts > 1 ? job->scratch : job->out,
+                  matmul_count(p.n_cols, columns) * matmul_count(p.n_rows, FEW_ROWS) * p.n_parts));
     if (p.n_parts > 1)
         VA_TRY(matmul_sum_parts(job, &p, job->scratch));
 done:

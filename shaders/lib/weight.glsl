@@ -22,9 +22,18 @@ float weight_unpack(uint dtype, uint word, uint i)
     return high ? pair.y : pair.x;
 }
 
-// words: an array of uint in a buffer.
+// Four neighbours of 16 bits.
+vec4 weight_unpack4(uint dtype, uvec2 words)
+{
+    return vec4(weight_unpack(dtype, words.x, 0), weight_unpack(dtype, words.x, 1),
+                weight_unpack(dtype, words.y, 0), weight_unpack(dtype, words.y, 1));
+}
+
+// words: an array of uint in a buffer; words2 and words4 the same as uvec2 and uvec4, i a multiple of 4.
 #define WEIGHT_OF(dtype, words, i)                                                                 \
     weight_unpack(dtype, words[(dtype) == DTYPE_F32 ? (i) : (i) >> 1], (i))
 #define WEIGHT(words, i) WEIGHT_OF(DTYPE, words, i)
+#define WEIGHT4(words2, words4, i)                                                                 \
+    (DTYPE == DTYPE_F32 ? uintBitsToFloat(words4[(i) / 4]) : weight_unpack4(DTYPE, words2[(i) / 4]))
 
 #endif

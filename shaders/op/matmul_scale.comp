@@ -11,8 +11,6 @@ layout(constant_id = 2) const uint FOURS = 0; // rows of everything are whole fo
 #include "matmul_a.glsl"
 
 layout(local_size_x = 64, local_size_x_id = 1) in;
-layout(set = 0, binding = 0) readonly buffer A4 { vec4 a4[]; };
-layout(set = 0, binding = FACTOR_A_BINDING) readonly buffer FactorA4 { vec4 factor_a4[]; };
 layout(set = 0, binding = 2) writeonly buffer Out { float scaled[]; };
 layout(set = 0, binding = 2) writeonly buffer Out4 { vec4 scaled4[]; };
 
@@ -21,10 +19,10 @@ void main()
     uint row = group_index(), me = gl_LocalInvocationID.x;
     if (row >= n_rows)
         return;
-    uint a_at = (row0 + row) * a_stride + a_0, f_at = factor_a_at(row, 0), at = row * n_inner;
+    uint at = row * n_inner;
     if (FOURS != 0) {
         for (uint i = 4 * me; i < n_inner; i += 4 * LOCAL)
-            scaled4[(at + i) / 4] = a4[(a_at + i) / 4] * factor_a4[(f_at + i) / 4];
+            scaled4[(at + i) / 4] = load_a4(row, i);
     } else {
         for (uint i = me; i < n_inner; i += LOCAL)
             scaled[at + i] = load_a(row, i);

@@ -44,17 +44,11 @@ WRITABLE(2, Out, d_out)
 READABLE(0, X, x)
 layout(set = 0, binding = 1) readonly buffer W { uint w[]; };
 layout(set = 0, binding = 1) readonly buffer W2 { uvec2 w2[]; };
-layout(set = 0, binding = 1) readonly buffer W4 { vec4 w4[]; };
+layout(set = 0, binding = 1) readonly buffer W4 { uvec4 w4[]; };
 
 vec4 gain(uint c)
 {
-    if (FOURS == 0)
-        return vec4(WEIGHT(w, c) + offset, 0, 0, 0);
-    if (DTYPE == DTYPE_F32)
-        return w4[c / 4] + offset;
-    uvec2 e = w2[c / 4];
-    return vec4(weight_unpack(DTYPE, e.x, 0), weight_unpack(DTYPE, e.x, 1),
-                weight_unpack(DTYPE, e.y, 0), weight_unpack(DTYPE, e.y, 1)) + offset;
+    return FOURS != 0 ? WEIGHT4(w2, w4, c) + offset : vec4(WEIGHT(w, c) + offset, 0, 0, 0);
 }
 
 float inverse_rms(float sum_sq)

@@ -26,8 +26,8 @@ static const shader_variant shader_variants[] = {
     {"op/linear.*", "bf16-32x128", 9, {VA_BF16, VA_F32, 0, 0, 32, 128, 16, 4, 4}},
     {"op/linear.*", "bf16-64x64", 9, {VA_BF16, VA_F32, 0, 0, 64, 64, 16, 4, 4}},
     {"op/linear.*", "bf16-128x128", 9, {VA_BF16, VA_F32, 0, 0, 128, 128, 16, 8, 8}},
-    {"op/linear_few.N[NT]", "f32", 4, {VA_F32, VA_F32, 0, 0}},
-    {"op/linear_few.N[NT]", "bf16", 4, {VA_BF16, VA_F32, 0, 0}},
+    {"op/linear_few.N[NT]", "f32", 5, {VA_F32, VA_F32, 0, 0, 1}},
+    {"op/linear_few.N[NT]", "bf16", 5, {VA_BF16, VA_F32, 0, 0, 1}},
     // weight, bias, aligned, lanes, groups, residual, factor; drivers on the processor alone
     {"op/linear_cpu.*", "bf16", 7, {VA_BF16, VA_F32, 1, 8, 4, 1, 0}},
     // op_dequant.c: type, runs of an item
