@@ -64,7 +64,7 @@ macro(va_compile_shader source base variant)
     COMMAND "${VA_GLSLANG_PROGRAM}" ${VA_GLSLANG_FLAGS} --target-env ${env} "$<$<CONFIG:Debug>:-g>"
             ${define}
             "-I${PROJECT_SOURCE_DIR}/shaders/lib" --vn ${symbol} -o "${header}" "${source}"
-    DEPENDS "${source}" ${lib_sources}
+    DEPENDS "${source}" ${lib_sources} "${out}/compiler.txt"
     COMMENT "Shader ${shader}"
     COMMAND_EXPAND_LISTS VERBATIM)
   list(APPEND headers "${header}")
@@ -95,6 +95,8 @@ endfunction()
 function(va_embed_shaders target)
   set(out "${CMAKE_BINARY_DIR}/shaders")
   file(MAKE_DIRECTORY "${out}")
+  # Another compiler makes all shaders anew. Written when it changes alone.
+  file(CONFIGURE OUTPUT "${out}/compiler.txt" CONTENT "${VA_GLSLANG_ID}\n")
   file(GLOB lib_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/lib/*")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/op/*.comp"
        "${PROJECT_SOURCE_DIR}/shaders/vec/*.comp" "${PROJECT_SOURCE_DIR}/shaders/probe/*.comp")

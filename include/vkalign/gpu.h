@@ -34,7 +34,7 @@ typedef struct va_gpu_matrix {
     uint32_t invocations; // of the workgroup that holds flexible matrices; 0: a subgroup holds them
 } va_gpu_matrix;
 
-enum { VA_MAX_MATRIX = 16 };
+enum { VA_MAX_MATRIX = 32 };
 
 typedef struct va_gpu_info {
     int index; // place in the list, what --device takes

@@ -11,7 +11,7 @@
 // the first. On GPUs a kernel on matrix cores is picked once it has passed its test on that device
 // and driver; one that failed there, or whose test did not come to its end twice, is switched off
 // until va_matmul_test tests it again. VA_MATMUL in the environment is a list: "coopmat" takes that
-// kernel and no other, tested or not;
+// kernel and no other ("coopmat-bf16" that pair), tested or not;
 // "-coopmat,-coopmat2" forbids those, and without coopmat there is no coopmat-bf16.
 // Depends on base.h, gpu.h.
 // SPDX-License-Identifier: Apache-2.0
@@ -34,17 +34,19 @@ typedef struct va_matmul_kernel {
     bool built;          // in this build
     bool offered;        // by the device
     bool tested, passed; // here
-    bool picked;         // for products of many rows
+    bool picked;         // for products of many rows, with what it leaves them to
     double error;        // of the test: the largest; infinite where something was not finite
 } va_matmul_kernel;
 
 // Tests all kernels that are built and offered, on both kinds of product, each dtype of weights,
-// odd sizes and large tiles, against double loops, and remembers the verdicts. A kernel that the
-// driver refuses has failed, with an infinite error; a lost device is an error. Waits.
+// odd sizes, large tiles and sums that hang on the last digits, against double loops, and remembers
+// the verdicts. A kernel that the driver refuses has failed, with an infinite error; a lost device
+// is an error. Waits.
 va_status va_matmul_test(va_gpu *gpu, va_matmul_kernel list[VA_MATMUL_KERNELS]);
 // Tests what would be picked and was not tested on this device before; else does nothing.
 va_status va_matmul_prepare(va_gpu *gpu);
-// The kernel that products of many rows take, after va_matmul_prepare: its bits are its own.
+// The kernel that products of many rows take, with the one that it leaves some to, after
+// va_matmul_prepare: its bits are its own.
 va_status va_matmul_picked(va_gpu *gpu, const char **name);
 
 typedef struct va_matmul_tuned {

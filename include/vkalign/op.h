@@ -96,6 +96,9 @@ enum { VA_OP_MAX_IN = 4 };
 enum { VA_KEEP_Y = 1 << 8, VA_KEEP_AUX = 1 << 9 };
 // Bits of va_op.factors.
 enum { VA_FACTOR_IN = 1, VA_FACTOR_OUT = 2 };
+// Vectors, of all rows together, from which a factor of what a product reads costs next to nothing.
+// Fewer are multiplied on GPUs by kernels that read them as often as the weight.
+enum { VA_FACTOR_ROWS = 17 };
 
 typedef struct va_op_call {
     va_gpu *gpu;

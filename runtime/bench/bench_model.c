@@ -108,8 +108,10 @@ va_status bench_plan(bench *b) {
     va_site sites[N_SITES];
     int64_t peak = 0;
     sites_of(b, sites);
-    const va_prompt_params params = prompt_params(b, sites, false);
-    VA_TRY(va_prompt_plan(b->model, &params, &b->forward, NULL));
+    const va_prompt_params plain = prompt_params(b, sites, false),
+                           kept = prompt_params(b, sites, true);
+    VA_TRY(va_prompt_plan(b->model, &plain, &b->forward, NULL));
+    VA_TRY(va_prompt_plan(b->model, &kept, &b->kept, NULL));
     VA_TRY(va_model_buffer_bytes(b->model, b->p.layers, false, &b->weight_bytes));
     b->planned_bytes = VA_MAX(b->weight_bytes + b->forward.memory_bytes, bench_ceilings_bytes(b));
     VA_TRY(check_memory(b));
@@ -165,8 +167,8 @@ static va_status measure_jvp(bench *b, model_work *w) {
     va_bench_job job = {.kind = VA_BENCH_JVP, .mode = mode_names[w->mode]}, *added;
     va_map_plan plan;
     VA_TRY(plan_map(b, VA_BENCH_JVP, w->mode, VA_MAP_FORWARD, &plan));
-    job.flop = b->forward.flop + plan.flop;
-    job.bytes = b->forward.bytes + plan.bytes;
+    job.flop = b->kept.flop + plan.flop;
+    job.bytes = b->kept.bytes + plan.bytes;
     VA_TRY_ALLOC(b->ctx, job.what,
                  va_arena_printf(b->arena, "J x, J %lld x %lld", (long long)plan.rows,
                                  (long long)plan.columns));
@@ -206,8 +208,8 @@ static va_status measure_svd(bench *b, model_work *w) {
     va_status st = VA_OK;
     va_bench_job job = {.kind = VA_BENCH_SVD,
                         .mode = mode_names[w->mode],
-                        .flop = b->forward.flop,
-                        .bytes = b->forward.bytes};
+                        .flop = b->kept.flop,
+                        .bytes = b->kept.bytes};
     va_bench_job *added;
     va_map_plan plan;
     VA_TRY(plan_map(b, VA_BENCH_SVD, w->mode, VA_MAP_APPLY, &plan));
@@ -270,8 +272,8 @@ static va_status measure_dense(bench *b, model_work *w) {
     VA_TRY(choose_rows(b, w, &plan));
     const double sweeps = (double)plan.rows / (double)plan.k;
     job.rows = plan.rows;
-    job.flop = b->forward.flop + sweeps * plan.flop;
-    job.bytes = b->forward.bytes + (double)plan.sweeps * plan.bytes;
+    job.flop = b->kept.flop + sweeps * plan.flop;
+    job.bytes = b->kept.bytes + (double)plan.sweeps * plan.bytes;
     VA_TRY_ALLOC(b->ctx, job.what,
                  va_arena_printf(b->arena, "%lld of %lld rows of J, %lld at once",
                                  (long long)plan.rows, (long long)w->d, (long long)plan.k));

@@ -19,7 +19,7 @@ typedef struct bench {
     va_bench_job *job; // [BENCH_MAX_JOBS]
     int64_t n_job;
     double flop_ceiling, bytes_ceiling; // 0 until measured
-    va_graph_cost forward;
+    va_graph_cost forward, kept;        // a forward pass alone, and one that derivatives follow
     int64_t weight_bytes, planned_bytes;
     int64_t derivative_bytes; // that derivatives may take, weights too
 } bench;

@@ -48,6 +48,8 @@ void va_graph_time(const node *nd, const va_op_call *c, va_pass pass) {
 va_op_call va_graph_call(const va_graph *g, va_node n) {
     const node *nd = &g->nodes[n];
     va_op_call c = {.gpu = g->gpu, .attr = &nd->attr, .y = nd->y, .aux = nd->aux};
+    if (nd->kind == NODE_OP && nd->op->aux_optional && !(nd->stored & STORED_AUX))
+        c.aux = (va_tensor){0}; // nobody reads it
     for (int i = 0; i < VA_OP_MAX_IN; i++)
         if (nd->in[i] != VA_NODE_NONE)
             c.x[i] = g->nodes[nd->in[i]].y;

@@ -62,11 +62,12 @@ static int64_t n_vectors(const va_op_call *c, va_pass pass) {
     return c->x[X].shape[0] * (pass == VA_FORWARD ? 1 : c->k);
 }
 
-// What the matmuls of n rows take.
+// What the matmuls of n rows take. In vjp the rows are multiplied by a gate's derivatives.
 static int64_t matmul_bytes(const va_op_call *c, va_pass pass, int64_t n) {
+    const bool scales = pass == VA_VJP || (pass == VA_JVP && c->in_factor.n_dim > 0);
     int64_t bytes = 0;
     for (int w = GATE; w <= UP; w++)
-        bytes = VA_MAX(bytes, op_matmul_scratch(pass != VA_VJP, n, &c->x[w]));
+        bytes = VA_MAX(bytes, op_matmul_scratch(pass != VA_VJP, n, &c->x[w], scales));
     return pad(bytes);
 }
 
@@ -102,7 +103,7 @@ static int64_t range_bytes(const va_op_call *c) {
 
 static int64_t wide_matmul_bytes(const va_op_call *c, va_pass pass) {
     const va_tensor w = va_tensor_make(VA_F32, 2, c->x[GATE].shape);
-    return pad(op_matmul_scratch(pass != VA_VJP, c->k, &w));
+    return pad(op_matmul_scratch(pass != VA_VJP, c->k, &w, false));
 }
 
 static bool is_wide(const va_op_call *c, va_pass pass) {

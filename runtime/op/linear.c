@@ -42,8 +42,10 @@ static bool has_product(const va_op_call *c, va_pass pass) {
 static int64_t scratch_bytes(const va_op_call *c, va_pass pass) {
     if (!has_product(c, pass))
         return 0;
-    int64_t k = pass == VA_FORWARD ? 1 : c->k;
-    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, &c->x[W]);
+    const int64_t k = pass == VA_FORWARD ? 1 : c->k;
+    const bool scales =
+        (pass == VA_JVP && c->in_factor.n_dim > 0) || (pass == VA_VJP && c->out_factor.n_dim > 0);
+    return op_matmul_scratch(pass != VA_VJP, c->x[X].shape[0] * k, &c->x[W], scales);
 }
 
 static va_status forward(const va_op_call *c) {

@@ -51,12 +51,17 @@ static va_status scale_rows(const matmul_job *job, const matmul_push *p, va_slic
                          p->n_rows);
 }
 
+int64_t matmul_scaled_rows(bool transpose, int64_t n_rows, const va_tensor *w) {
+    const int64_t fit = MATMUL_PACK_BYTES / (4 * matmul_most_inner(transpose, w));
+    return VA_MIN(n_rows, VA_MAX(fit, 1));
+}
+
 static va_status run_scaled(const matmul_job *job, matmul_push p) {
     va_status st = VA_OK;
     const op_matmul *m = job->m;
     const uint32_t n_rows = p.n_rows, end = p.row0 + n_rows;
     const int64_t row_bytes = 4 * (int64_t)p.n_inner;
-    const int64_t most = matmul_pack_bytes(m->transpose, m->n_rows, m->w) / row_bytes;
+    const int64_t most = matmul_scaled_rows(m->transpose, m->n_rows, m->w);
     for (p.n_rows = (uint32_t)VA_MIN(most, n_rows); p.row0 < end; p.row0 += p.n_rows) {
         p.n_rows = VA_MIN(p.n_rows, end - p.row0);
         const va_slice scaled = va_slice_at(job->scratch, 0, p.n_rows * row_bytes);

@@ -111,6 +111,8 @@ va_status matmul_keep_tile(const matmul_job *job, const matmul_kernel *k, const 
 // side by side and whose sums go to scratch [n_parts, n_rows, n_cols]. Depends on the shape alone,
 // so that the sums' order does. Sets n_parts and part_size.
 void matmul_cut(const matmul_job *job, matmul_push *p);
+// The inner index of the largest range that op_matmul_run makes.
+int64_t matmul_most_inner(bool transpose, const va_tensor *w);
 // C = the sum of p's parts, with its factor, bias and residual.
 va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice parts);
 
@@ -121,8 +123,13 @@ va_status matmul_sum_parts(const matmul_job *job, const matmul_push *p, va_slice
 va_kernel matmul_matrix_kernel(const va_gpu_info *info, const matmul_kernel *k, bool transpose,
                                va_dtype w, const matmul_tile *t);
 
-// Scratch before that of parts: room for MATMUL_FEW_ROWS rows of A as f32, or all if they are
-// fewer.
+enum { MATMUL_PACK_BYTES = 32 << 20 }; // of rows of A that are made ready at once
+// Scratch before that of parts.
 int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w);
+
+// -- matmul_cpu.c ----------------------------------------------------------------------------
+
+// Rows of A that are multiplied by their factor at once, as f32.
+int64_t matmul_scaled_rows(bool transpose, int64_t n_rows, const va_tensor *w);
 
 #endif

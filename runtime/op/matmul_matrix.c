@@ -9,12 +9,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "matmul_kernel.h"
 
+enum { F16_BYTES = 2 * 2, BF16_BYTES = 3 * 2 }; // of an element of A: so many terms
 enum {
-    ROW_STEP = 128,                           // a whole number of any tile's rows,
-    K_STEP = 64,                              // and of any kernel's steps
-    PACK_BYTES = 32 << 20,                    // of packed rows
-    MOST_INNER = PACK_BYTES / (4 * ROW_STEP), // longer rows are left to the scalar kernel
-    PACK_LOCAL = 64,                          // in shaders/op/matmul_pack.comp
+    ROW_STEP = 128, // a whole number of any tile's rows,
+    K_STEP = 64,    // and of any kernel's steps
+    MOST_INNER =
+        MATMUL_PACK_BYTES / (F16_BYTES * ROW_STEP), // longer rows are left to the scalar kernel
+    PACK_LOCAL = 64,                                // in shaders/op/matmul_pack.comp
     NO_SHAPE = -1
 };
 
@@ -25,13 +26,13 @@ enum {
 // per byte of the device on, which is 160 to 300 by what makers say of those that offer bf16;
 // kernels come closer to the bytes than to the flop. Not measured.
 enum { BF16_ROWS = 128 };
-enum { F16_BYTES = 2 * 2, BF16_BYTES = 3 * 2 }; // of an element of A: so many terms
 
 // All rows are packed at once, within the bytes that f16 has.
 static bool takes_bf16(const matmul_shape *s) {
     const int64_t packed = matmul_round(s->n_rows, matmul_most_bm(s->n_rows)),
                   n_inner = VA_MIN(s->n_inner, OP_MATMUL_MOST_ROWS); // of one range
-    return s->w == VA_BF16 && s->n_rows <= BF16_ROWS && packed * BF16_BYTES * n_inner <= PACK_BYTES;
+    return s->w == VA_BF16 && s->n_rows <= BF16_ROWS &&
+           packed * BF16_BYTES * n_inner <= MATMUL_PACK_BYTES;
 }
 
 static bool is_flexible(const matmul_kernel *k) {
@@ -59,15 +60,12 @@ static int64_t range_rows(bool transpose, const va_tensor *w) {
     return transpose ? w->shape[0] : VA_MIN(w->shape[0], OP_MATMUL_MOST_ROWS);
 }
 
-static int64_t most_inner(bool transpose, const va_tensor *w) {
-    return transpose ? w->shape[1] : range_rows(transpose, w);
-}
-
 static areas areas_of(bool transpose, int64_t n_rows, const va_tensor *w) {
-    const matmul_shape shape = matmul_shape_of(transpose, n_rows, w);
+    matmul_shape shape = matmul_shape_of(transpose, n_rows, w);
+    shape.w = VA_BF16; // weights of each dtype take the room that one takes: see graph.h
     const int64_t row_bytes =
-        a_bytes(takes_bf16(&shape)) * matmul_round(most_inner(transpose, w), K_STEP);
-    const int64_t most = VA_MAX(PACK_BYTES / row_bytes / ROW_STEP * ROW_STEP, ROW_STEP);
+        a_bytes(takes_bf16(&shape)) * matmul_round(matmul_most_inner(transpose, w), K_STEP);
+    const int64_t most = VA_MAX(MATMUL_PACK_BYTES / row_bytes / ROW_STEP * ROW_STEP, ROW_STEP);
     areas at = {.rows = VA_MIN(matmul_round(n_rows, matmul_most_bm(n_rows)), most)};
     at.undo = at.rows * row_bytes;
     at.scale = at.undo + matmul_round(4 * at.rows, MATMUL_ALIGNMENT);
@@ -78,13 +76,11 @@ static areas areas_of(bool transpose, int64_t n_rows, const va_tensor *w) {
 // Few rows are read faster than they are packed, and longer ones than MOST_INNER take too much
 // room.
 static bool is_for_scalar(bool transpose, int64_t n_rows, const va_tensor *w) {
-    return n_rows <= MATMUL_FEW_ROWS || most_inner(transpose, w) > MOST_INNER;
+    return n_rows <= MATMUL_FEW_ROWS || matmul_most_inner(transpose, w) > MOST_INNER;
 }
 
 int64_t matmul_pack_bytes(bool transpose, int64_t n_rows, const va_tensor *w) {
-    if (is_for_scalar(transpose, n_rows, w)) // what the cpu kernel takes
-        return 4 * VA_MIN(n_rows, MATMUL_FEW_ROWS) * most_inner(transpose, w);
-    return areas_of(transpose, n_rows, w).parts;
+    return is_for_scalar(transpose, n_rows, w) ? 0 : areas_of(transpose, n_rows, w).parts;
 }
 
 // -- tiles -----------------------------------------------------------------------------------
@@ -106,8 +102,8 @@ static int find_shape(const va_gpu_info *info, const matmul_kernel *k, const mat
     const bool single = t->rm == t->bm && t->rn == t->bn;
     for (int i = 0; i < info->n_matrix; i++) {
         const va_gpu_matrix *s = &info->matrix[i];
-        if (s->flexible == is_flexible(k) && s->bf16 == is_bf16(k) && step_of(VA_F32) % s->k == 0 &&
-            (s->invocations > 0) == single)
+        if (s->flexible == is_flexible(k) && s->bf16 == is_bf16(k) &&
+            step_of(is_bf16(k) ? VA_BF16 : VA_F32) % s->k == 0 && (s->invocations > 0) == single)
             return is_whole(s, t) ? i : NO_SHAPE;
     }
     return NO_SHAPE;
@@ -251,7 +247,7 @@ static va_status run(const matmul_job *job, const matmul_kernel *k) {
     const op_matmul *m = job->m;
     matmul_tile t;
     if (is_for_scalar(m->transpose, m->n_rows, m->w) || !matmul_pick_tile(job, k, &t))
-        return matmul_scalar.run(job);
+        return (k->rest ? k->rest : &matmul_scalar)->run(job);
     const va_kernel kernel = matrix_kernel(job, k, &t);
     const int64_t n_w_rows = m->transpose ? job->p.n_cols : job->p.n_inner;
     const areas at = areas_of(m->transpose, m->n_rows, m->w);

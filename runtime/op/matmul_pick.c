@@ -38,11 +38,13 @@ bool matmul_is_testable(int64_t verdict) {
     return verdict == MATMUL_UNTESTED || verdict == -1;
 }
 
-// Fit for use: built, offered, and known to be right or, of the baseline, not known to be wrong.
+// Fit for use, with what it leaves products to: built, offered, and known to be right or, of the
+// baseline, not known to be wrong.
 static bool is_usable(const va_gpu *gpu, const matmul_kernel *k) {
     const int64_t verdict = matmul_verdict(gpu, k);
     const bool trusted = k->baseline ? verdict != MATMUL_FAILED : verdict == MATMUL_PASSED;
-    return trusted && matmul_is_built(k) && k->offered(va_gpu_get_info(gpu));
+    return trusted && matmul_is_built(k) && k->offered(va_gpu_get_info(gpu)) &&
+           (!k->rest || is_usable(gpu, k->rest));
 }
 
 // -- VA_MATMUL -------------------------------------------------------------------------------

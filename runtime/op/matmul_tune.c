@@ -29,8 +29,8 @@ static va_status open_tuner(tuner *t) {
     const va_tensor w = va_tensor_make(VA_F32, 2, (const int64_t[]){t->width, t->width});
     int64_t scratch = 0;
     for (int i = 0; i < VA_COUNT(all_rows); i++)
-        scratch = VA_MAX(scratch, VA_MAX(op_matmul_scratch(true, all_rows[i], &w),
-                                         op_matmul_scratch(false, all_rows[i], &w)));
+        scratch = VA_MAX(scratch, VA_MAX(op_matmul_scratch(true, all_rows[i], &w, false),
+                                         op_matmul_scratch(false, all_rows[i], &w, false)));
     VA_TRY(va_buffer_create(t->gpu, t->width * row, "tuned W", &t->w));
     VA_TRY(va_buffer_create(t->gpu, most_rows * row, "tuned A", &t->a));
     VA_TRY(va_buffer_create(t->gpu, most_rows * row, "tuned C", &t->c));

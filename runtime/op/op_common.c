@@ -251,7 +251,9 @@ va_op_cost op_cost(const va_op_call *c, const va_op *op, va_pass pass, double fl
         cost.bytes += reads_input(c, op, pass, i) ? bytes : 0;
         cost.bytes += pass != VA_FORWARD && (live >> i & 1) ? (double)c->k * bytes : 0;
     }
-    cost.bytes += pass == VA_FORWARD || (keep & VA_KEEP_AUX) ? (double)va_tensor_bytes(&aux) : 0;
+    const bool has_aux =
+        pass == VA_FORWARD ? !op->aux_optional || c->aux.n_dim > 0 : (keep & VA_KEEP_AUX) != 0;
+    cost.bytes += has_aux ? (double)va_tensor_bytes(&aux) : 0;
     cost.bytes += (double)(pass == VA_FORWARD ? 1 : c->k) * (double)va_tensor_bytes(&y);
     const va_tensor *const factors[] = {&c->in_factor, &c->out_factor};
     for (int i = 0; i < VA_COUNT(factors); i++)

@@ -10,7 +10,10 @@
 #include "matmul_kernel.h"
 #include "op_dequant.h"
 
+#include <assert.h>
 #include <stdio.h>
+
+static_assert(VA_FACTOR_ROWS == MATMUL_FEW_ROWS + 1, "op.h speaks of the kernels for few rows");
 
 int64_t matmul_count(int64_t n, int64_t step) {
     return (n + step - 1) / step;
@@ -40,6 +43,10 @@ void matmul_cut(const matmul_job *job, matmul_push *p) {
     p->part_size =
         n > 1 ? (uint32_t)matmul_round(matmul_count(p->n_inner, n), PART_STEP) : p->n_inner;
     p->n_parts = (uint32_t)matmul_count(p->n_inner, p->part_size);
+}
+
+int64_t matmul_most_inner(bool transpose, const va_tensor *w) {
+    return transpose ? w->shape[1] : VA_MIN(w->shape[0], OP_MATMUL_MOST_ROWS);
 }
 
 static int64_t parts_bytes(bool transpose, int64_t n_rows, int64_t n_cols) {
@@ -77,6 +84,9 @@ static int64_t dispatch_limit(const va_gpu_info *info) {
                                          : (int64_t)5e9;
 }
 
+// lavapipe leaves a shader's loop after 65,535 rounds without a word, and the cpu kernel's take
+// four terms or eight: C = A W' is not offered for longer sums, which no model has.
+enum { MOST_TERMS = 4 * 65535 };
 enum { ROW_STEP = OP_MATMUL_STEP }; // a whole number of tiles of any kernel
 
 // The product with rows first..first+n-1 of the weight, which are `rows`.
@@ -131,14 +141,20 @@ done:
 }
 
 // Scratch is the kernels', then the rows unpacked of a quantised weight.
-static int64_t kernel_bytes(bool transpose, int64_t n_rows, const va_tensor *w) {
-    return matmul_round(matmul_pack_bytes(transpose, n_rows, w) +
-                            parts_bytes(transpose, n_rows, w->shape[transpose ? 0 : 1]),
-                        MATMUL_ALIGNMENT);
+static int64_t kernel_bytes(bool transpose, int64_t n_rows, const va_tensor *w, bool scales) {
+    const int64_t bytes = matmul_pack_bytes(transpose, n_rows, w) +
+                          parts_bytes(transpose, n_rows, w->shape[transpose ? 0 : 1]);
+    const int64_t scaled =
+        scales ? matmul_scaled_rows(transpose, n_rows, w) * matmul_most_inner(transpose, w) * 4 : 0;
+    return matmul_round(VA_MAX(bytes, scaled), MATMUL_ALIGNMENT);
 }
 
-int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w) {
-    return kernel_bytes(transpose, n_rows, w) +
+static bool scales_a(const op_matmul *m) {
+    return (m->transpose ? m->factor_in : m->factor_out).values.size_bytes > 0;
+}
+
+int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w, bool scales) {
+    return kernel_bytes(transpose, n_rows, w, scales) +
            (va_dtype_quantised(w->dtype) ? op_dequant_bytes(w) : 0);
 }
 
@@ -151,8 +167,8 @@ static int64_t range_rows(const va_gpu_info *info, const op_matmul *m) {
     int64_t whole = dispatch_limit(info) / (VA_MIN(m->n_rows, ROW_STEP) * n_in);
     if (whole < rows)
         rows = VA_MIN(rows, VA_MAX(whole / ROW_STEP, 1) * ROW_STEP);
-    // lavapipe leaves a shader's loop after 65,535 rounds without a word: a longer inner index (the
-    // vocabulary, backwards through the unembedding) is cut too.
+    // A longer inner index (the vocabulary, backwards through the unembedding) is cut too: see
+    // MOST_TERMS.
     if (!m->transpose)
         rows = VA_MIN(rows, OP_MATMUL_MOST_ROWS);
     return rows;
@@ -180,8 +196,8 @@ static va_status run_quantised_range(const va_op_call *c, const op_matmul *m, in
                                      int64_t n) {
     va_status st = VA_OK;
     int64_t n_in = m->w->shape[1];
-    va_slice rows =
-        va_slice_at(m->scratch, kernel_bytes(m->transpose, m->n_rows, m->w), n * n_in * 4);
+    const int64_t at = kernel_bytes(m->transpose, m->n_rows, m->w, scales_a(m));
+    va_slice rows = va_slice_at(m->scratch, at, n * n_in * 4);
     VA_TRY(op_matmul_unpack(c, m->w, first, n, rows));
     VA_TRY(op_matmul_part(c, m, first, n, rows));
 done:
@@ -194,6 +210,10 @@ va_status op_matmul_run(const va_op_call *c, const op_matmul *m) {
     if (step == 0)
         return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
                        "matmul: rows of %lld elements are too long for one binding",
+                       (long long)m->w->shape[1]);
+    if (m->transpose && m->w->shape[1] > MOST_TERMS)
+        return va_fail(va_gpu_ctx(c->gpu), VA_ERR_SHAPE,
+                       "matmul: expected rows of at most %d elements, got %lld", MOST_TERMS,
                        (long long)m->w->shape[1]);
     for (int64_t first = 0; first < n_out; first += step) {
         int64_t n = VA_MIN(step, n_out - first);

@@ -36,9 +36,9 @@ op_factor op_matmul_factor(const va_op_call *c, const va_tensor *factor);
 // name are for the message.
 va_status op_matmul_expect(va_ctx *ctx, const char *op, const char *name, const va_tensor *w,
                            int64_t n_out, int64_t n_in);
-// Bytes of scratch, whatever the device: for packed rows, sums of parts, and rows of a quantised
-// weight.
-int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w);
+// Bytes of scratch, whatever the device and the weight's dtype among f32, f16 and bf16: for packed
+// rows, sums of parts, rows of a quantised weight, and, with a factor of A, rows multiplied by it.
+int64_t op_matmul_scratch(bool transpose, int64_t n_rows, const va_tensor *w, bool scales_a);
 // Sums run in a fixed order that depends on the shapes and the kind of device alone.
 va_status op_matmul_run(const va_op_call *c, const op_matmul *m);
 

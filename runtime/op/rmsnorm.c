@@ -8,7 +8,8 @@
 //   vjp       exact     dx = r g - r^3 x <x, g> / n, g = (w + o) dy
 //             detached  dx = aux dy
 // Detached, products beside a norm can multiply by aux on their way (va_op.detached_scales).
-// Sums are f32 in 64 interleaved parts, so the error grows with n/64; r^3 is never formed.
+// Sums are f32 in interleaved parts, 64 on GPUs and 4 or 8 on processors, so that the error grows
+// with n by their number; r^3 is never formed.
 // SPDX-License-Identifier: Apache-2.0
 #include "op_common.h"
 

@@ -5,7 +5,7 @@
 // whole, and the range's place in them is in the offsets. With `has_residual`, R is added, which lies
 // like C and may be C itself.
 // Up to two factors: one multiplies A, at [r, i], one the sums, at [r, c], before bias and R. So a gate's
-// derivative or a norm's scale costs no pass of its own. f*_rows neighbouring rows share a row of one.
+// derivative or a norm's scale needs no pass of its own; on processors the former has op/matmul_scale.comp. f*_rows neighbouring rows share a row of one.
 // SPDX-License-Identifier: Apache-2.0
 #ifndef MATMUL_GLSL
 #define MATMUL_GLSL

@@ -128,7 +128,7 @@ void main()
     float r = inverse_rms(sum.x);
     float along = r * r * (sum.y / float(n));
     for (uint c = me; c < n; c += LOCAL * UNIT) {
-        vec4 v = given(r * (seen(at, c) - along * READ(x, x_at + c)), c);
+        vec4 v = given(r * fma(vec4(-along), READ(x, x_at + c), seen(at, c)), c);
         if (accumulate != 0)
             v += READ(d_out, at + c);
         WRITE(d_out, at + c, v);

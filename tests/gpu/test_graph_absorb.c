@@ -13,6 +13,7 @@ typedef enum variant {
     BEFORE_PRODUCT,
     AFTER_PRODUCT,
     BETWEEN_PRODUCTS,
+    BETWEEN_NORMS,
     TWO_READERS,
     BEFORE_GATED,
     IN_A_BRANCH, // x + norm(x) W'
@@ -28,9 +29,9 @@ typedef enum variant {
 // Norms whose pass is saved: jvp with few and many rows, vjp with few and many.
 static const int saved[N_VARIANTS][4] = {
     [BEFORE_PRODUCT] = {0, 1, 1, 1},   [AFTER_PRODUCT] = {1, 1, 0, 1},
-    [BETWEEN_PRODUCTS] = {1, 1, 1, 1}, [TWO_READERS] = {0, 1, 1, 1},
-    [BEFORE_GATED] = {0, 1, 1, 1},     [IN_A_BRANCH] = {0, 1, 1, 1},
-    [NORM_OF_NORM] = {0, 1, 1, 1},
+    [BETWEEN_PRODUCTS] = {1, 1, 1, 1}, [BETWEEN_NORMS] = {1, 2, 1, 2},
+    [TWO_READERS] = {0, 1, 1, 1},      [BEFORE_GATED] = {0, 1, 1, 1},
+    [IN_A_BRANCH] = {0, 1, 1, 1},      [NORM_OF_NORM] = {0, 1, 1, 1},
 };
 
 typedef struct fixture {
@@ -72,6 +73,8 @@ static va_node write_value(fixture *f, variant v) {
         return scale(f, norm(f, product(f, x)));
     case BETWEEN_PRODUCTS:
         return product(f, norm(f, product(f, x)));
+    case BETWEEN_NORMS:
+        return scale(f, norm(f, product(f, norm(f, scale(f, x)))));
     case TWO_READERS:
         a = norm(f, scale(f, x));
         return scale(f, sum(f, scale(f, product(f, a)), scale(f, product(f, a))));

@@ -135,19 +135,30 @@ static double *scaled(const double *v, const double *factor, int64_t n) {
     return out;
 }
 
+// Tangents of some inputs, one vector; out_factor multiplies what input 0 adds alone.
+static void jvp_of(const op_data *d, va_mode mode, int64_t j, bool first, double *out) {
+    op_ref_call r = op_data_ref(d, mode);
+    double *dx = scaled(d->dx[0] + j * d->n[0], d->in_factor, d->n[0]);
+    for (int i = 0; i < d->op->n_in; i++)
+        r.dx[i] = !op_data_has_tangent(d, i) || (i == 0) != first ? NULL
+                  : i == 0                                        ? dx
+                                                                  : d->dx[i] + j * d->n[i];
+    r.out = out;
+    op_data_refs[d->c->op]->jvp(&r);
+    free(dx);
+}
+
 double *op_data_expect_jvp(const op_data *d, va_mode mode) {
     double *expected = op_data_alloc(d->n_y * d->k, sizeof *expected);
+    double *others = op_data_alloc(d->n_y, sizeof *others);
     for (int64_t j = 0; j < d->k; j++) {
-        op_ref_call r = op_data_ref(d, mode);
-        double *dx = scaled(d->dx[0] + j * d->n[0], d->in_factor, d->n[0]);
-        for (int i = 0; i < d->op->n_in; i++)
-            r.dx[i] = !op_data_has_tangent(d, i) ? NULL : i == 0 ? dx : d->dx[i] + j * d->n[i];
-        r.out = expected + j * d->n_y;
-        op_data_refs[d->c->op]->jvp(&r);
-        for (int64_t e = 0; d->out_factor && e < d->n_y; e++)
-            r.out[e] *= d->out_factor[e];
-        free(dx);
+        double *out = expected + j * d->n_y;
+        jvp_of(d, mode, j, true, out);
+        jvp_of(d, mode, j, false, others);
+        for (int64_t e = 0; e < d->n_y; e++)
+            out[e] = out[e] * (d->out_factor ? d->out_factor[e] : 1) + others[e];
     }
+    free(others);
     return expected;
 }
 
@@ -157,10 +168,13 @@ void op_data_expect_vjp(const op_data *d, va_mode mode, bool add, double *expect
     for (int64_t j = 0; j < d->k; j++) {
         op_ref_call r = op_data_ref(d, mode);
         double *dy = scaled(d->dy + j * d->n_y, d->out_factor, d->n_y);
-        r.dy = dy;
-        for (int i = 0; i < d->op->n_in; i++)
-            r.gx[i] = op_data_has_tangent(d, i) ? expected[i] + j * d->n[i] : NULL;
-        op_data_refs[d->c->op]->vjp(&r);
+        for (int first = 0; first < 2; first++) {
+            r.dy = first ? dy : d->dy + j * d->n_y;
+            for (int i = 0; i < d->op->n_in; i++)
+                r.gx[i] = op_data_has_tangent(d, i) && (i == 0) == first ? expected[i] + j * d->n[i]
+                                                                         : NULL;
+            op_data_refs[d->c->op]->vjp(&r);
+        }
         for (int64_t e = 0; d->in_factor && e < d->n[0]; e++)
             expected[0][j * d->n[0] + e] *= d->in_factor[e];
         free(dy);

@@ -104,11 +104,11 @@ static void test_factors(void **state) {
                              .x = {OP_F32_2(sizes[i].M, sizes[i].n_in),
                                    WEIGHT(dtypes[t], sizes[i].n_out, sizes[i].n_in)},
                              .k = sizes[i].k,
-                             .accumulate = f == VA_FACTOR_IN,
+                             .accumulate = i % 2 ? 0 : 1 << 0 | 1 << 3,
                              .factors = f,
                              .tolerance = 5e-6, // sums of 1056 terms
                              .seed = (uint64_t)(i * 3 + t)};
-                if (f == VA_FACTOR_IN) // a residual goes without
+                if (t > 0) // which no factor multiplies
                     c.x[3] = (va_tensor)OP_F32_2(sizes[i].M, sizes[i].n_out);
                 op_check_device(*state, &c);
             }
@@ -117,6 +117,23 @@ static void test_factors(void **state) {
                    .k = 11,
                    .factors = VA_FACTOR_IN | VA_FACTOR_OUT};
     op_check_device(*state, &odd);
+}
+
+// More rows than are multiplied by their factor at once, and ranges of the inner index, aligned.
+static void test_factors_by_parts(void **state) {
+    op_case rows = {.op = VA_OP_LINEAR,
+                    .x = {OP_F32_2(6, 200000), WEIGHT(VA_F32, 5, 200000)},
+                    .k = 8,
+                    .factors = VA_FACTOR_IN,
+                    .tolerance = 6e-5}; // sums of 200000 terms: eps sqrt(n) and some
+    op_check_device(*state, &rows);
+    op_case ranges = {.op = VA_OP_LINEAR,
+                      .x = {OP_F32_2(2, 8), WEIGHT(VA_BF16, 66048, 8)},
+                      .k = 3,
+                      .accumulate = 1,
+                      .factors = VA_FACTOR_IN | VA_FACTOR_OUT,
+                      .tolerance = 4e-5}; // sums of 66048 terms
+    op_check_device(*state, &ranges);
 }
 
 // Many rows and columns: the kernels' large tiles, and cuts along the rows.
@@ -248,6 +265,7 @@ int main(void) {
         cmocka_unit_test(test_heads_and_bias),
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_factors_by_parts),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_tile_edges),
         cmocka_unit_test(test_cancellation),

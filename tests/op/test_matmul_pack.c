@@ -2,6 +2,7 @@
 // test_matmul_pack.c: A in three bf16 is A: the operand of products on matrix cores of bf16, which
 // few devices have to multiply with. Any device splits it.
 // SPDX-License-Identifier: Apache-2.0
+#include "matmul_kernel.h"
 #include "op_check.h"
 
 #include <float.h>
@@ -12,21 +13,16 @@ enum { A_ROWS = 12, A_STRIDE = 151, ROW0 = 1, N_ROWS = 10, A_0 = 2, N_INNER = 14
 enum { N_PACKED = 32, K_PACKED = 192, TERMS = 3, LOCAL = 64 };
 enum { F_ROWS = 2, F_STRIDE = 160, F_0 = 3, N_FACTORS = (A_ROWS / F_ROWS + 1) * F_STRIDE };
 
-static const struct push { // shaders/lib/matmul.glsl
-    uint32_t n_rows, n_cols, n_inner, row0, a_stride, a_0, w_stride, c_stride, c_0;
-    uint32_t has_bias, has_residual, n_parts, part_size;
-    uint32_t fa_rows, fa_stride, fa_0, fc_rows, fc_stride, fc_0;
-    uint32_t k_packed, n_packed;
-} push = {.n_rows = N_ROWS,
-          .n_inner = N_INNER,
-          .row0 = ROW0,
-          .a_stride = A_STRIDE,
-          .a_0 = A_0,
-          .fa_rows = F_ROWS,
-          .fa_stride = F_STRIDE,
-          .fa_0 = F_0,
-          .k_packed = K_PACKED,
-          .n_packed = N_PACKED};
+static const matmul_push push = {.n_rows = N_ROWS,
+                                 .n_inner = N_INNER,
+                                 .row0 = ROW0,
+                                 .a_stride = A_STRIDE,
+                                 .a_0 = A_0,
+                                 .fa_rows = F_ROWS,
+                                 .fa_stride = F_STRIDE,
+                                 .fa_0 = F_0,
+                                 .k_packed = K_PACKED,
+                                 .n_packed = N_PACKED};
 
 // Of A's rows, from both ends of what an f32 holds; where rows are lifted and where not.
 static const int exponents[A_ROWS] = {0, -120, -65, -64, -30, 0, 5, 40, 100, 125, 0, 0};

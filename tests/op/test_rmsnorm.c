@@ -23,15 +23,16 @@ static void test_widths(void **state) {
 
 static void test_heads_and_dtypes(void **state) {
     static const va_dtype dtypes[] = {VA_F32, VA_BF16, VA_F16};
-    for (int64_t t = 0; t < VA_COUNT(dtypes); t++) {
-        op_case c = {.op = VA_OP_RMSNORM,
-                     .attr = {.eps = 0.05f, .weight_offset = 1},
-                     .x = {OP_F32_3(5, 6, 11), WEIGHT(dtypes[t], 11)},
-                     .k = 3,
-                     .no_tangent = t == 2,
-                     .accumulate = t == 1};
-        op_check_all(*state, &c);
-    }
+    for (int64_t t = 0; t < VA_COUNT(dtypes); t++)
+        for (int64_t D = 11; D <= 12; D++) { // by ones and by fours
+            op_case c = {.op = VA_OP_RMSNORM,
+                         .attr = {.eps = 0.05f, .weight_offset = 1},
+                         .x = {OP_F32_3(5, 6, D), WEIGHT(dtypes[t], D)},
+                         .k = 3,
+                         .no_tangent = t == 2 && D == 11,
+                         .accumulate = t == 1};
+            op_check_all(*state, &c);
+        }
 }
 
 // One norm over all heads of a row, as OLMo 2 has it.
