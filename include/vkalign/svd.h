@@ -35,11 +35,12 @@ typedef struct va_svd_params {
     int64_t max_iterations; // steps, each A and A' once on a block (power: on a vector, for each
                             // triplet); 0 = 200; not for dense
     int64_t block;          // vectors the map is applied to at once.
-                            // golub-kahan: 0 = max(k, min(16, va_linmap_max_k)); below k, the
+                            // golub-kahan: 0 = max(k, min(16, va_linmap_max_k)), 8 where the
+                            // device is a processor; below k, the
                             // last steps are widened to k, or copies of a multiple value could be
                             // missed. subspace: >= k, 0 = k + max(8, k)
     int64_t basis;          // golub-kahan: vectors kept on either side, >= k + max(k, block) or
-                            // min(m, n), where there is no restart. 0 = 2 max(k, block) + 4 block,
+                            // min(m, n), where there is no restart. 0 = 2 max(k, block) + 10 block,
                             // within 1 GiB unless k + 2 max(k, block) takes more
     uint64_t seed;          // random start vectors; not for dense
 } va_svd_params;

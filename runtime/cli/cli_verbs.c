@@ -52,7 +52,8 @@ const va_verb va_verbs[] = {
      "--method dense at most).\n"
      "What does not converge is said, for each triplet; -v or --json tells the whole history.\n"
      "--tolerance, --max-iterations and --seed are not for dense; --block is for golub-kahan\n"
-     "(default: k, at least 16) and subspace (k + max(8, k)); --basis for golub-kahan."},
+     "(default: k, at least 16, 8 on a CPU) and subspace (k + max(8, k)); --basis for "
+     "golub-kahan."},
     {"map", "", "what a derivative says: spectrum, words, reconstruction, shares", 0, 0,
      VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(K) | BIT(METHOD) | BIT(TOLERANCE) |
          BIT(MAX_ITERATIONS) | BIT(BLOCK) | BIT(BASIS) | BIT(SEED) | BIT(PROBES) | BIT(DECODE) |

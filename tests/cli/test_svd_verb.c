@@ -118,7 +118,7 @@ static void test_not_converged(void **state) {
             CLI_ARGS("svd", "-v", "--matrix", flat, "-k", "4", "--block", "4", "--max-iterations",
                      "3"));
     expect(env.p.err, "4 of 4 triplets did not converge in 8 applications by golub-kahan");
-    expect(env.p.err, "raise max_iterations (3), basis (24) or the tolerance");
+    expect(env.p.err, "raise max_iterations (3), basis (48) or the tolerance");
     expect(env.p.out, "(NOT converged)");
     expect(env.p.out, "NOT converged: 4 of 4 triplets after 8 applications");
     expect(env.p.out, "residual / sigma_1");

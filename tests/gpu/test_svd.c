@@ -264,7 +264,7 @@ static void test_history(void **state) {
         int64_t step = r.history[i].iterations - r.history[i - 1].iterations;
         assert_true(step >= 2 && step <= 64);
     }
-    const va_svd_params quick = {.k = 2};
+    const va_svd_params quick = {.k = 2, .block = 16};
     r = svd_solve(f, A, 30, 20, &quick);
     assert_true(r.history[0].iterations == 2 && r.history[0].vectors == 32);
     assert_true(r.history[r.n_history - 1].n_converged == 2);
