@@ -77,7 +77,7 @@ static void fill_random(const test *t) {
 }
 
 // Each row of A has two elements, 1 + 2^-9 + 2^-20 and -(1 + 2^-9), which meet weights that are the
-// same 1 or -1: the sum is the last digit, of which f16 pairs keep one more and three bf16 four.
+// same 1 or -1: the sum is the last digit. f16 pairs hold one digit more, three bf16 three.
 // Few terms, so that even sums that are cut off lose less than half of it.
 static const float DIGIT = 0x1p-20f;
 
