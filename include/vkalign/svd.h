@@ -35,8 +35,7 @@ typedef struct va_svd_params {
     int64_t max_iterations; // steps, each A and A' once on a block (power: on a vector, for each
                             // triplet); 0 = 200; not for dense
     int64_t block;          // vectors the map is applied to at once.
-                            // golub-kahan: 0 = max(k, min(16, va_linmap_max_k)), 8 where the
-                            // device is a processor; below k, the
+                            // golub-kahan: 0 = max(k, min(8, va_linmap_max_k)); below k, the
                             // last steps are widened to k, or copies of a multiple value could be
                             // missed. subspace: >= k, 0 = k + max(8, k)
     int64_t basis;          // golub-kahan: vectors kept on either side, >= k + max(k, block) or

@@ -48,11 +48,11 @@ const va_verb va_verbs[] = {
          BIT(DRY_RUN),
      va_cli_svd,
      "--out writes safetensors: U [k, m], S [k], V [k, n] (one vector a row), residuals [k].\n"
-     "--memory bounds the device memory; --dry-run tells what a model's Jacobian takes (at most,\n"
-     "with --method dense, and on a CPU, where blocks are narrower by default).\n"
+     "--memory bounds the device memory; --dry-run tells what a model's Jacobian takes (with\n"
+     "--method dense at most).\n"
      "What does not converge is said, for each triplet; -v or --json tells the whole history.\n"
      "--tolerance, --max-iterations and --seed are not for dense; --block is for golub-kahan\n"
-     "(default: k, at least 16, 8 on a CPU) and subspace (k + max(8, k)); --basis for "
+     "(default: k, at least 8) and subspace (k + max(8, k)); --basis for "
      "golub-kahan."},
     {"map", "", "what a derivative says: spectrum, words, reconstruction, shares", 0, 0,
      VA_OPTS_PROMPT | BIT(FROM) | BIT(TO) | BIT(MODE) | BIT(K) | BIT(METHOD) | BIT(TOLERANCE) |

@@ -6,9 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Narrow blocks need fewer vectors in all, of the map and of the host's orthonormalisation; wide
+// ones fewer sweeps over the weights, which counts where traffic dominates. Top 8 of J at
+// gemma-3-4b's shape, 2 blocks, 7 tokens, lavapipe (bench --only svd), seconds exact and detached:
+// blocks of 16 with a basis of 192 9.2 and 12.4, of 8 with 96 5.4 and 8.8, with 48 9.0 and 11.6,
+// with 200 5.8 and 8.7. On a GPU not measured.
 enum {
+    BLOCK = 8,                 // by default, or k
     MAX_BASIS_BYTES = 1 << 30, // of a default
-    MOST_BLOCK = 16,           // by default
     MAX_STEPS = 1 << 30        // far from overflow when it is multiplied by k
 };
 
@@ -73,18 +78,9 @@ void va_svd_block_range(const va_svd_params *p, int64_t m, int64_t n, int64_t *f
     else if (p->method == VA_SVD_SUBSPACE)
         block = VA_MIN(rank, p->block > 0 ? p->block : k + VA_MAX(8, k));
     else if (p->method == VA_SVD_GOLUB_KAHAN)
-        block = VA_MIN(rank, p->block > 0 ? p->block : VA_MAX(MOST_BLOCK, k));
+        block = VA_MIN(rank, p->block > 0 ? p->block : VA_MAX(BLOCK, k));
     *fewest = VA_MIN(k, block); // residuals take all triplets at once
     *most = VA_MAX(k, block);
-}
-
-// Sixteen vectors take a GPU hardly longer than eight, as it waits for the weights. A processor
-// pays for each, and narrower blocks need fewer: top 8 of J at gemma-3-4b's shape, 2 blocks, 7
-// tokens, lavapipe (bench --only svd), seconds exact and detached: 16 vectors with a basis of
-// 192 9.2 and 12.4, 8 with 96 5.4 and 8.8, with 48 9.0 and 11.6, with 200 5.8 and 8.7.
-static int64_t default_block(const svd_job *job) {
-    const va_gpu *gpu = va_linmap_gpu(job->map);
-    return gpu && va_gpu_get_info(gpu)->kind == VA_GPU_CPU ? MOST_BLOCK / 2 : MOST_BLOCK;
 }
 
 // Blocks and bases that reach min(m, n) span all there is, and are cut to it.
@@ -101,7 +97,7 @@ static va_status set_sizes(svd_job *job) {
     if (p->method != VA_SVD_GOLUB_KAHAN)
         return VA_OK;
     if (p->block == 0)
-        p->block = VA_MAX(k, VA_MIN(default_block(job), va_linmap_max_k(job->map)));
+        p->block = VA_MAX(k, VA_MIN(BLOCK, va_linmap_max_k(job->map)));
     p->block = VA_MIN(rank, p->block);
     const int64_t wide = VA_MAX(k, p->block), least = VA_MIN(rank, k + wide);
     if (p->basis > 0 && p->basis < least)

@@ -51,12 +51,12 @@ static int64_t int_at(const va_json *object, const char *key) {
     return value;
 }
 
-// One derivative, three options more at most.
+// One derivative, two options more at most.
 typedef struct request {
-    const char *verb, *from, *to, *opt[3][2];
+    const char *verb, *from, *to, *opt[2][2];
 } request;
 
-enum { MAX_ARGS = 22 };
+enum { MAX_ARGS = 20 };
 
 static void arguments(const request *r, bool dry, const char *args[MAX_ARGS]) {
     int n = 0;
@@ -64,7 +64,7 @@ static void arguments(const request *r, bool dry, const char *args[MAX_ARGS]) {
                                 "--from", r->from,  "--to",    r->to,     "--out", env.out};
     for (int64_t i = 0; i < VA_COUNT(base); i++)
         args[n++] = base[i];
-    for (int i = 0; i < 3 && r->opt[i][0]; i++)
+    for (int i = 0; i < 2 && r->opt[i][0]; i++)
         args[n++] = r->opt[i][0], args[n++] = r->opt[i][1];
     if (dry)
         args[n++] = "--dry-run";
@@ -116,9 +116,8 @@ static void test_plans(void **state) {
         {"jacobian", "resid:*@all", "norm:last@last", {{NULL}}},
         {"jacobian", "resid:*@all", "norm:3@last", {{"--memory", "4M"}}},
         {"jacobian", "embed@all", "logits", {{"--tokens", "5,17"}}},
-        // The block that is planned where the device is not known; on processors it is narrower.
-        {"svd", "embed@all", "norm:last@last", {{"-k", "8"}, {"--block", "16"}}},
-        {"svd", "embed@all", "norm:2@last", {{"-k", "8"}, {"--block", "16"}, {"--memory", "1.9M"}}},
+        {"svd", "embed@all", "norm:last@last", {{"-k", "8"}}},
+        {"svd", "embed@all", "norm:2@last", {{"-k", "8"}, {"--memory", "1.9M"}}},
         {"svd", "embed@last", "resid:2@all", {{"-k", "16"}}},
         {"svd", "embed@all", "norm:2@last", {{"-k", "8"}, {"--method", "subspace"}}},
     };
