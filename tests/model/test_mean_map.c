@@ -331,7 +331,7 @@ static void test_memory(void **state) {
     assert_false(va_mean_map_resident(mean));
     va_mean_map_destroy(&mean);
     p.keep = VA_MEAN_KEEP_ALL;
-    budget.memory_bytes = all / 13; // enough for one of them with a vector
+    budget.memory_bytes = all / 12; // enough for one of them with a vector
     refuse(f, p, VA_ERR_MEMORY, "a mean over 5 prompts with 5 graphs: expected");
     close_model(f);
 }
