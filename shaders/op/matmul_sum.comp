@@ -1,5 +1,5 @@
 #version 450
-// matmul_sum.comp: C = the sums of n_parts ranges of a product's inner index, in order with factor, bias and R.
+// matmul_sum.comp: C = the sums of n_parts ranges of a product's inner index, in order, with factor, bias and R.
 // SPDX-License-Identifier: Apache-2.0
 #extension GL_GOOGLE_include_directive : require
 #define LOCAL 256
